@@ -1,0 +1,38 @@
+"""What every data set looks like once it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+
+class Cases(NamedTuple):
+    """Some cases with their classes; inputs in the units of the data set's kind (pixels in [0, 1])."""
+
+    inputs: Float32[np.ndarray, "N V"]
+    labels: Int32[np.ndarray, " N"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set split three ways.
+
+    `train` and `valid` serve every choice; `full_train`, both together, serves the final figures,
+    as in the papers; `test` is for reporting alone.
+    """
+
+    name: str
+    source: str  # "full", or "embedded": the small sample that an installed package carries
+    kind: str  # kind of visible unit: "binary" for pixels in [0, 1]
+    checksum: str  # SHA-256 over the stored arrays
+    train: Cases
+    valid: Cases
+    test: Cases
+
+    @property
+    def full_train(self) -> Cases:
+        """The training and the validation cases, in that order."""
+        return Cases(*(np.concatenate(pair) for pair in zip(self.train, self.valid, strict=True)))

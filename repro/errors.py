@@ -1,0 +1,8 @@
+"""The one exception a user is meant to read."""
+
+
+class UserError(Exception):
+    """Something the user can mend: one line naming the file or field, what is wrong, and the remedy.
+
+    The command line prints it without a traceback and exits with code 2.
+    """
