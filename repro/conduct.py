@@ -1,0 +1,143 @@
+"""Variants × seeds -> records: what is asked for, less what is already recorded."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.random as jr
+import numpy as np
+from rich.console import Console
+
+import repro.data
+from repro.arms import PROGRAMS, Arm, Outcome, rate_choice
+from repro.data.dataset import Dataset
+from repro.errors import UserError
+from repro.monitor import Watch
+from repro.records import Record, as_config, load_record, provenance, record_path, save_record
+
+PROFILES = ("quick", "paper")
+PRECISION = "highest"  # float32 matrix products stay float32 on accelerators: line searches need them
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A claim, its variants, and how the quick profile shrinks them."""
+
+    name: str
+    claim: str
+    artefact: str  # of the paper
+    data: str  # name of the data set
+    variants: dict[str, Any]  # name -> configuration
+    quick: Callable[[Any], Any]  # the configuration of the quick profile
+    expected: dict[tuple[str, str], tuple[float, float]]  # quick: (variant, metric) -> range
+    seeds: dict[str, int] = field(default_factory=lambda: {"quick": 1, "paper": 5})
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for."""
+
+    profile: str = "quick"
+    seeds: int | None = None  # None: the experiment's own number
+    only: tuple[str, ...] = ()  # variants; none means all
+    epochs: int | None = None  # of fine-tuning; None: the variant's own number
+    data_dir: Path | None = None
+    results: Path = Path("results")
+
+
+def conduct(experiment: Experiment, order: Order, console: Console) -> list[Path]:
+    """Run what is asked for and not yet recorded; returns the paths of all records asked for.
+
+    Raises:
+        UserError: if the order names a variant, profile or number that does not exist.
+    """
+    check(experiment, order)
+    data = repro.data.load(experiment.data, embedded=order.profile == "quick", data_dir=order.data_dir)
+    paths = []
+    with jax.default_matmul_precision(PRECISION):
+        for variant, config in configurations(experiment, order).items():
+            if isinstance(config, Arm) and config.rates:
+                config = replace(config, learning_rate=_chosen_rate(experiment, order, variant, config, data, console))
+            paths += _run_variant(experiment, order, variant, config, data, console)
+    return paths
+
+
+def check(experiment: Experiment, order: Order) -> None:
+    """Refuse an order that cannot be carried out, naming the valid choices."""
+    if order.profile not in PROFILES:
+        raise UserError(f"no profile {order.profile!r}; there are: {', '.join(PROFILES)}")
+    for name, value in (("--seeds", order.seeds), ("--epochs", order.epochs)):
+        if value is not None and value < 1:
+            raise UserError(f"{name} must be at least 1, not {value}")
+    for variant in order.only:
+        if variant not in experiment.variants:
+            choices = ", ".join(experiment.variants)
+            raise UserError(f"{experiment.name} has no variant {variant!r}; it has: {choices}")
+
+
+def configurations(experiment: Experiment, order: Order) -> dict[str, Any]:
+    """The configurations that the order asks for, by variant."""
+    chosen = {}
+    for variant in order.only or experiment.variants:
+        config = experiment.variants[variant]
+        config = experiment.quick(config) if order.profile == "quick" else config
+        chosen[variant] = _with_epochs(config, order.epochs)
+    return chosen
+
+
+def _with_epochs(config: Any, n_epochs: int | None) -> Any:
+    return replace(config, n_epochs=n_epochs) if n_epochs and isinstance(config, Arm) else config
+
+
+def _chosen_rate(experiment, order, variant, config, data, console) -> float:
+    """The learning rate of an arm: from the record of the choice, which is made with seed 0 for all seeds."""
+    choice = replace(order, seeds=1)
+    [path] = _run_variant(experiment, choice, f"{variant}-choice", rate_choice(config), data, console)
+    return load_record(path).metrics["learning_rate"]
+
+
+def _run_variant(experiment, order, variant, config, data, console) -> list[Path]:
+    """One record per seed; those that exist are kept."""
+    folder, platform = order.results / order.profile / experiment.name, jax.devices()[0].platform
+    n_seeds = 1 if getattr(config, "deterministic", False) else order.seeds or experiment.seeds[order.profile]
+    paths = {seed: record_path(folder, variant, seed, config, platform) for seed in range(n_seeds)}
+    missing = [seed for seed, path in paths.items() if not path.exists()]
+    recorded = [str(seed) for seed in paths if seed not in missing]
+    if recorded:
+        console.print(f"{experiment.name}/{variant}: seed {', '.join(recorded)} already recorded", highlight=False)
+    side_by_side = [missing] if platform != "cpu" else [[seed] for seed in missing]
+    for seeds in filter(None, side_by_side):
+        _run_seeds(experiment, order.profile, variant, config, data, {seed: paths[seed] for seed in seeds}, console)
+    return list(paths.values())
+
+
+def _run_seeds(experiment, profile, variant, config, data: Dataset, paths: dict[int, Path], console) -> None:
+    """Run some seeds as one program and write their records."""
+    began, seeds = time.perf_counter(), list(paths)
+    origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
+    first = next(iter(paths.values()))
+    checkpoints = first.parent / ".checkpoints" / f"{first.stem}.{len(seeds)}.{origin['commit'][:8]}"
+    keys = jax.vmap(jr.key)(np.array(seeds))
+    with Watch(f"{experiment.name}/{variant}", checkpoints, console) as watch:
+        outcome = PROGRAMS[type(config)](config, data, keys, watch)
+    origin |= {
+        "wall_seconds": round(time.perf_counter() - began, 2),
+        "load_average": round(os.getloadavg()[1], 2),  # of five minutes: above `cores`, the times are too long
+        "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    for i, (seed, path) in enumerate(paths.items()):
+        one = Outcome(*({name: value[i] for name, value in part.items()} for part in outcome))
+        record = Record(
+            experiment.name, variant, profile, seed, as_config(config), one.metrics, one.curves, None, origin
+        )
+        save_record(path, record, one.arrays)
+    watch.forget()
+    seconds = origin["wall_seconds"]
+    console.print(f"{experiment.name}/{variant}: recorded seed {', '.join(map(str, seeds))} in {seconds:.0f} s", highlight=False)

@@ -1,0 +1,37 @@
+"""The idx format of the four MNIST files."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from repro.errors import UserError
+
+UNSIGNED_BYTE = 0x08  # the only element type that MNIST uses
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The uint8 array in a gzipped idx file, of whatever shape its header declares.
+
+    Layout: two zero bytes, the element type, the number of axes; one big-endian uint32 per axis; the
+    elements in row-major order.
+
+    Raises:
+        UserError: it is no gzip file, no idx file of unsigned bytes, or of another length than declared.
+
+    """
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path} is no whole gzip file ({error}): fetch it again") from error
+    if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+        raise UserError(f"{path} is no idx file of unsigned bytes: it begins with {content[:4].hex()}")
+    start = 4 + 4 * content[3]
+    shape = tuple(int(n) for n in np.frombuffer(content[4:start], dtype=">u4"))
+    elements = np.frombuffer(content[start:], dtype=np.uint8)
+    if len(shape) != content[3] or len(elements) != int(np.prod(shape)):
+        raise UserError(f"{path} declares shape {shape} but holds {len(elements)} elements: fetch it again")
+    return elements.reshape(shape)

@@ -1,0 +1,32 @@
+"""MNIST: 70,000 handwritten digits of 28 × 28 pixels [lecun1998gradient]; CC BY-SA 3.0.
+
+The last 10,000 of the 60,000 training images are held out for every choice; the order is the files' own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from repro.data.builders import build
+from repro.data.recipe import Arrays, Recipe
+from repro.data.sources import host, obtain, registered
+
+SOURCES = registered(Path(__file__).with_name("checksums.tsv"))
+VERSION = "1.0.0"
+
+
+def decode(scratch: Path, data_dir: Path | None) -> Arrays:
+    """Pixels 0..255 in rows of 784, row-major, and digits 0..9; all uint8."""
+    return build("mnist", SOURCES, scratch, obtain("mnist", SOURCES, data_dir))
+
+
+RECIPE = Recipe(
+    name="mnist",
+    source="full",
+    version=VERSION,
+    kind="binary",
+    origin=host(SOURCES),
+    unit=255,
+    checksum="ac49cc49bcc194e2a87b5f4d44b97f677d936ed553d2322066b142c6494073b7",
+    decode=decode,
+)

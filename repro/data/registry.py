@@ -1,0 +1,126 @@
+"""The registry of data sets: what can be loaded, whence, and where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from repro.data import embedded as samples
+from repro.data import mnist, prepared
+from repro.data.dataset import Cases, Dataset
+from repro.data.recipe import SPLITS, Arrays, Recipe, decoded
+from repro.data.sources import data_folder
+from repro.errors import UserError
+
+RECIPES = {recipe.name: recipe for recipe in (mnist.RECIPE,)}
+SAMPLES = {sample.name: sample for sample in (samples.MNIST,)}
+NAMES = tuple(RECIPES)
+
+
+class Status(NamedTuple):
+    """One line of `repro data list`."""
+
+    name: str
+    source: str  # "full" or "embedded"
+    kind: str  # kind of visible unit
+    origin: str
+    path: Path | None  # the cache folder, or the file of an installed package; None: not installed
+    ready: bool  # can be loaded without any raw file
+    size: int  # bytes on disk, 0 if not ready
+    checksum: str  # the SHA-256 that the arrays must have
+
+
+def load(name: str, *, embedded: bool = False, data_dir: str | Path | None = None) -> Dataset:
+    """A data set by name, verified; prepared first if it is not in the cache.
+
+    Args:
+        name: one of `NAMES`.
+        embedded: take the small real sample that an installed package carries instead.
+        data_dir: folder of raw files, `<data_dir>/<name>/...`; else REPRO_DATA_DIR, else they are
+            downloaded. Consulted only when there is something to prepare.
+
+    A UserError says so in one line if the name is unknown or the data cannot be had as asked.
+
+    """
+    recipe = find(name, embedded)
+    arrays = fetch(recipe, data_dir)
+    return Dataset(
+        name=recipe.name,
+        source=recipe.source,
+        kind=recipe.kind,
+        checksum=recipe.checksum,
+        **{split: cases(recipe, arrays, split) for split in SPLITS},
+    )
+
+
+def prepare(name: str, data_dir: str | Path | None = None) -> Path:
+    """Fill the cache with a data set unless it is there; the folder, verified. Fails as `load` does."""
+    recipe = find(name)
+    fetch(recipe, data_dir)
+    return prepared.folder(recipe)
+
+
+def verify(name: str, *, embedded: bool = False) -> str:
+    """The checksum of a data set that is ready, after every stored byte has been checked.
+
+    Raises:
+        UserError: it is not prepared, or has been altered.
+
+    """
+    recipe = find(name, embedded)
+    if not embedded and not prepared.folder(recipe).exists():
+        raise UserError(f"{name} is not prepared in {prepared.cache_dir()}: run `repro data prepare {name}`")
+    fetch(recipe, None)
+    return recipe.checksum
+
+
+def status() -> list[Status]:
+    """Every data set and sample, where it is and whether it is ready; nothing is verified."""
+    return [status_of(recipe) for recipe in (*RECIPES.values(), *SAMPLES.values())]
+
+
+def status_of(recipe: Recipe) -> Status:
+    """Where one data set is, and whether it is ready."""
+    path = recipe.installed() if recipe.installed else prepared.folder(recipe)
+    files = [path] if path and path.is_file() else sorted(path.glob("*")) if path else []
+    size = sum(file.stat().st_size for file in files)
+    return Status(
+        name=recipe.name,
+        source=recipe.source,
+        kind=recipe.kind,
+        origin=recipe.origin,
+        path=path,
+        ready=size > 0,
+        size=size,
+        checksum=recipe.checksum,
+    )
+
+
+def find(name: str, embedded: bool = False) -> Recipe:
+    """The recipe of a data set, or of its embedded sample.
+
+    Raises:
+        UserError: there is none of that name.
+
+    """
+    if name not in RECIPES:
+        raise UserError(f"no data set is called {name!r}: choose one of {', '.join(NAMES)}")
+    if embedded and name not in SAMPLES:
+        raise UserError(f"{name} has no embedded sample: choose one of {', '.join(SAMPLES)}, or the full set")
+    return (SAMPLES if embedded else RECIPES)[name]
+
+
+def fetch(recipe: Recipe, data_dir: str | Path | None) -> Arrays:
+    """The stored arrays, verified: out of an installed package, or from the cache."""
+    if recipe.installed:
+        return decoded(recipe, Path(), None)
+    return prepared.fetch(recipe, data_folder(data_dir))
+
+
+def cases(recipe: Recipe, arrays: Arrays, split: str) -> Cases:
+    """One split in the types and units that are learnt from."""
+    inputs = np.array(arrays[f"{split}_inputs"], np.float32)
+    inputs /= np.float32(recipe.unit)
+    return Cases(inputs, np.array(arrays[f"{split}_labels"], np.int32))

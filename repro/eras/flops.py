@@ -1,0 +1,26 @@
+"""Floating-point operations of the matrix products, counted: 2 per multiply-add, the rest left out."""
+
+from __future__ import annotations
+
+import itertools
+
+
+def contrastive_flops(n_visible: int, n_hidden: int, n_cases: int, k: int = 1) -> float:
+    """CD-k on n_cases: 2k + 1 passes between the layers and one outer product per phase."""
+    return 2.0 * (2 * k + 3) * n_visible * n_hidden * n_cases
+
+
+def stack_flops(sizes: tuple[int, ...], n_cases: int, n_epochs: int, k: int = 1) -> float:
+    """Pretraining every RBM between layers of these sizes, the climb to the next layer included."""
+    pairs = list(itertools.pairwise(sizes))
+    learning = sum(contrastive_flops(*pair, n_cases, k) for pair in pairs) * n_epochs
+    return learning + sum(2.0 * a * b * n_cases for a, b in pairs[:-1])
+
+
+def backprop_flops(layers: tuple[int, ...], n_cases: float) -> float:
+    """One loss with its gradient on n_cases through a network with these layers, inputs to outputs.
+
+    Forward, weight gradients, and back through every layer but the lowest.
+    """
+    weights = [a * b for a, b in itertools.pairwise(layers)]
+    return 2.0 * n_cases * (3 * sum(weights) - weights[0])

@@ -1,0 +1,172 @@
+"""The evidence: one JSON file per variant and seed, with everything needed to know where it came from.
+
+Arrays for the figures lie beside the record in an .npz file of the same name, held to its checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import platform
+import subprocess
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from repro.atomic import write_atomically
+from repro.errors import UserError
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Record(NamedTuple):
+    """One run of one variant with one seed."""
+
+    experiment: str
+    variant: str
+    profile: str
+    seed: int
+    config: dict[str, Any]
+    metrics: dict[str, float]  # units in the name; see results/README.md
+    curves: dict[str, list[float]]  # one entry per epoch
+    arrays: str | None  # SHA-256 of the .npz file beside the record
+    provenance: dict[str, Any]
+
+
+def as_config(config: Any) -> dict[str, Any]:
+    """A configuration dataclass as plain JSON, its kind included."""
+    return {"kind": type(config).__name__, **json.loads(json.dumps(asdict(config)))}
+
+
+def identity(config: Any, device: str) -> str:
+    """Eight hex digits that differ whenever the configuration or the kind of device (cpu, gpu) does.
+
+    Fields at their defaults are left out, so that a new field does not disown old records.
+    """
+    text = json.dumps([type(config).__name__, _choices(config), device], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _choices(config: Any) -> dict[str, Any]:
+    """The fields that are not at their defaults, nested configurations likewise."""
+    chosen = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if value != default:
+            chosen[field.name] = _choices(value) if is_dataclass(value) else value
+    return chosen
+
+
+def record_path(folder: Path, variant: str, seed: int, config: Any, device: str) -> Path:
+    """Where the record of this run is or will be."""
+    return folder / f"{variant}.seed{seed}.{identity(config, device)}.json"
+
+
+def save_record(path: Path, record: Record, arrays: dict[str, np.ndarray]) -> None:
+    """Write the arrays, then the record that vouches for them; each is there whole or not at all."""
+    if arrays:
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **arrays)
+        write_atomically(path.with_suffix(".npz"), content.getvalue())
+        record = record._replace(arrays=hashlib.sha256(content.getvalue()).hexdigest())
+    write_atomically(path, _as_json(record).encode())
+
+
+def load_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        UserError: if the file is not a record.
+    """
+    try:
+        return Record(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is not a record ({error}): delete it and run its experiment again") from error
+
+
+def load_records(folder: Path) -> list[Record]:
+    """All records below a folder, ordered by path."""
+    return [load_record(path) for path in sorted(folder.rglob("*.json"))]
+
+
+def load_arrays(path: Path, record: Record) -> dict[str, np.ndarray]:
+    """The arrays of the record at `path`.
+
+    Raises:
+        UserError: if they are missing, or are not the ones that the record vouches for.
+    """
+    beside = path.with_suffix(".npz")
+    if not beside.is_file():
+        raise UserError(f"{beside} is missing: delete {path.name} and run its experiment again")
+    content = beside.read_bytes()
+    if hashlib.sha256(content).hexdigest() != record.arrays:
+        raise UserError(f"{beside} is not what its record was written with: delete both and run again")
+    with np.load(io.BytesIO(content)) as arrays:
+        return dict(arrays)
+
+
+def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, Any]:
+    """Where a number comes from: code, data, software and machine."""
+    commit, dirty = _revision()
+    device = jax.devices()[0]
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        "data": data_source,
+        "data_sha256": data_checksum,
+        "platform": device.platform,
+        "device": _cpu_name() if device.platform == "cpu" else device.device_kind,
+        "cores": os.cpu_count(),
+        "precision": f"float32, matrix products {jax.config.jax_default_matmul_precision or 'default'}",
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        **more,
+    }
+
+
+def _revision() -> tuple[str, bool | None]:
+    """Commit and whether tracked files differ from it; REPRO_COMMIT speaks where there is no git."""
+    def git(*args):
+        return subprocess.check_output(["git", "-C", str(ROOT), *args], text=True, stderr=subprocess.DEVNULL).strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return os.environ.get("REPRO_COMMIT", "unknown"), None
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _as_json(record: Record) -> str:
+    """One line per field, and one per entry of a field that is a dictionary."""
+    def line(value):
+        if not isinstance(value, dict):
+            return json.dumps(_plain(value))
+        return "{\n" + ",\n".join(f"  {json.dumps(k)}: {json.dumps(_plain(v))}" for k, v in value.items()) + "\n }"
+
+    return "{\n" + ",\n".join(f" {json.dumps(k)}: {line(v)}" for k, v in record._asdict().items()) + "\n}\n"
+
+
+def _plain(value: Any) -> Any:
+    """Numbers to seven digits, as float32 has them; what is not finite becomes null."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,53 @@
+"""Backprop: any loss with any optax optimiser, conjugate gradients among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PyTree
+
+from repro.training.fit import Trainer
+
+
+class BackpropState(NamedTuple):
+    """What the next minibatch needs."""
+
+    params: PyTree
+    opt_state: Any
+
+
+def backprop_trainer(
+    loss: Callable[[PyTree, Float[Array, "B V"]], Float[Array, ""]], optimiser: optax.GradientTransformation
+) -> Trainer:
+    """Descends `loss(params, batch)`.
+
+    Info: `loss`, before the update; `evaluations` of the loss with its gradient (1 unless the optimiser
+    searches along lines).
+    """
+    optimiser = optax.with_extra_args_support(optimiser)
+
+    def init(key, params, inputs):
+        del key, inputs
+        return BackpropState(params, optimiser.init(params))
+
+    def step(key, state, batch):
+        del key
+        params = state.params
+
+        def value_fn(params):
+            return loss(params, batch)
+
+        value, gradient = jax.value_and_grad(value_fn)(params)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats; we do not
+            updates, opt_state = optimiser.update(
+                gradient, state.opt_state, params, value=value, grad=gradient, value_fn=value_fn
+            )
+        evaluations = optax.tree.get(opt_state, "evaluations", jnp.int32(1))
+        info = {"loss": value, "evaluations": evaluations}
+        return BackpropState(optax.apply_updates(params, updates), opt_state), info
+
+    return Trainer(init, step)

@@ -1,0 +1,102 @@
+"""Contrastive divergence, CD-k, and its persistent form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Float, Key
+
+from repro.models.rbm import RBM, Units, hidden_mean, visible_mean
+from repro.training.fit import Trainer
+from repro.training.gibbs import gibbs_chain
+
+
+@dataclass(frozen=True)
+class Contrastive:
+    """How one RBM is trained; defaults are those of the authors' program [hinton2006code, rbm.m]."""
+
+    k: int = 1  # Gibbs steps between data and reconstruction
+    persistent: bool = False  # negative phase from chains that live on between minibatches
+    mean_field: bool = True  # reconstructions stay probabilities; False samples them
+    learning_rate: float = 0.1  # per case: the gradient is a mean over the minibatch
+    weight_decay: float = 0.0002  # inside the learning-rate bracket, weights only
+    momentum: tuple[float, float] = (0.5, 0.9)  # before and from `momentum_epoch` on
+    momentum_epoch: int = 5  # epochs at the first momentum
+
+
+class ContrastiveState(NamedTuple):
+    """What the next minibatch needs."""
+
+    params: RBM
+    opt_state: Any
+    chains: Float[Array, "B V"] | None  # persistent only
+
+
+def statistics(units: Units, rbm: RBM, v: Float[Array, "B V"]) -> RBM:
+    """Mean over cases of -∂F/∂(W, b, c): <v h>, <v> and <h> with h at its conditional mean.
+
+    For real hiddens -∂F/∂c is <h> - c; the c is left out, for it cancels between the two phases.
+    """
+    h = jax.vmap(hidden_mean, (None, None, 0))(units, rbm, v)
+    return RBM(v.T @ h / len(v), v.mean(0), h.mean(0))
+
+
+def contrastive_gradient(units: Units, rbm: RBM, data: Float[Array, "B V"], model: Float[Array, "K V"]) -> RBM:
+    """Gradient of mean F(data) - mean F(model), model states held fixed   [hinton2002training, eq. 5]."""
+    return jax.tree.map(jnp.subtract, statistics(units, rbm, model), statistics(units, rbm, data))
+
+
+def contrastive_trainer(units: Units, config: Contrastive, *, batch_size: int, steps_per_epoch: int) -> Trainer:
+    """Trains an RBM. Persistent chains, one per case of a minibatch, start at randomly drawn cases.
+
+    Info: `reconstruction_error`, squared, summed over visible units, averaged over cases: of the k-step
+    reconstruction, or for persistent chains of the one-step mean-field reconstruction.
+    """
+    optimiser = _optimiser(config, steps_per_epoch)
+
+    def init(key, rbm, inputs):
+        chains = jr.choice(key, inputs, (batch_size,)) if config.persistent else None
+        return ContrastiveState(rbm, optimiser.init(rbm), chains)
+
+    def step(key, state, batch):
+        rbm, chains = state.params, state.chains
+        model = _negative_phase(key, units, config, rbm, batch if chains is None else chains)
+        gradient = contrastive_gradient(units, rbm, batch, model)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats; we do not
+            updates, opt_state = optimiser.update(gradient, state.opt_state, rbm)
+        reconstruction = model if chains is None else _mean_field_reconstruction(units, rbm, batch)
+        info = {"reconstruction_error": jnp.sum((batch - reconstruction) ** 2, axis=1).mean()}
+        chains = None if chains is None else model
+        return ContrastiveState(optax.apply_updates(rbm, updates), opt_state, chains), info
+
+    return Trainer(init, step)
+
+
+def _negative_phase(key, units, config, rbm, start):
+    """States after k Gibbs steps; chains that persist are always sampled, never left as probabilities."""
+    mean_field = config.mean_field and not config.persistent
+
+    def chain(key, v):
+        return gibbs_chain(key, units, rbm, v, config.k, mean_field=mean_field)
+
+    return jax.vmap(chain)(jr.split(key, len(start)), start)
+
+
+def _mean_field_reconstruction(units, rbm, batch):
+    return jax.vmap(lambda v: visible_mean(units, rbm, hidden_mean(units, rbm, v)))(batch)
+
+
+def _optimiser(config: Contrastive, steps_per_epoch: int) -> optax.GradientTransformation:
+    """Δ = momentum Δ - rate (gradient + decay W), then W += Δ."""
+    early, late = config.momentum
+    switch = config.momentum_epoch * steps_per_epoch
+    return optax.chain(
+        optax.add_decayed_weights(config.weight_decay, mask=RBM(True, False, False)),
+        optax.inject_hyperparams(optax.trace)(decay=lambda step: jnp.where(step < switch, early, late)),
+        optax.scale(-config.learning_rate),
+    )

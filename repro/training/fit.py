@@ -1,0 +1,144 @@
+"""The one loop: epochs of minibatches, for one seed or for several side by side.
+
+Randomness is addressed by coordinates: the key of a batch depends on the seed, the epoch and the number
+of the batch alone, so a run continued from epoch e is bit for bit the run that was never stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+
+class Trainer(NamedTuple):
+    """A way to learn. The state it keeps has a field `params`."""
+
+    init: Callable[..., Any]  # key, params, inputs [N V] -> state
+    step: Callable[..., tuple[Any, dict]]  # key, state, batch [B V] -> state, info (a dict of scalars)
+
+
+class Fitted(NamedTuple):
+    """Training so far: what continues it, and what it has shown."""
+
+    state: Any  # the trainer's state, every leaf with leading axis S
+    curves: dict[str, np.ndarray]  # [S, epochs]: info averaged over an epoch's batches, and measures
+    seconds: np.ndarray  # [epochs] of training alone: no compilation, no measuring
+    compile_seconds: float = 0.0
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs done."""
+        return len(self.seconds)
+
+
+class Monitor:
+    """Who watches a long fit: shows progress, keeps checkpoints. This one does neither."""
+
+    def restore(self, phase: str, start: Fitted) -> Fitted:
+        """What an interrupted run of this phase had reached; `start` if there was none."""
+        del phase
+        return start
+
+    def epoch_done(self, phase: str, fitted: Fitted, n_epochs: int) -> None:
+        """Called after every epoch."""
+
+
+UNWATCHED = Monitor()
+
+
+def fit(
+    keys: Key[Array, " S"],
+    trainer: Trainer,
+    params: PyTree,
+    inputs: Float[Array, "*seeds N V"],
+    *,
+    n_epochs: int,
+    batch_size: int,
+    measure: Callable[[PyTree], dict] | None = None,
+    phase: str = "fit",
+    monitor: Monitor = UNWATCHED,
+) -> Fitted:
+    """Train for n_epochs on inputs shared by all seeds, [N V], or given for each, [S N V].
+
+    `measure` maps params (leading axis S) to scores [S] after every epoch.
+
+    Raises:
+        ValueError: if a minibatch is larger than the data.
+    """
+    if batch_size > inputs.shape[-2]:
+        raise ValueError(f"batch_size {batch_size} is larger than the {inputs.shape[-2]} cases")
+    over = None if inputs.ndim == 2 else 0
+    state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys, params, inputs)
+    fitted = monitor.restore(phase, Fitted(state, {}, np.zeros(0)))
+    if fitted.n_epochs >= n_epochs:
+        return fitted
+    epoch = over_seeds(partial(_epoch, trainer, batch_size), (0, 0, over, None))
+    epoch, compile_seconds = compile_ahead(epoch, keys, fitted.state, inputs, jnp.int32(0))
+    fitted = fitted._replace(compile_seconds=fitted.compile_seconds + compile_seconds)
+    for i in range(fitted.n_epochs, n_epochs):
+        began = time.perf_counter()
+        state, info = jax.block_until_ready(epoch(keys, fitted.state, inputs, jnp.int32(i)))
+        seconds = time.perf_counter() - began
+        scores = measure(state.params) if measure else {}
+        fitted = _extend(fitted, state, {**info, **scores}, seconds)
+        monitor.epoch_done(phase, fitted, n_epochs)
+    return fitted
+
+
+def _epoch(trainer, batch_size, key, state, inputs, i):
+    """Every case once, in a new order, but for the ragged tail of cases that fill no minibatch."""
+    key_order, key_steps = jr.split(jr.fold_in(key, i))
+    order = batch_order(key_order, len(inputs), batch_size)
+
+    def step(state, numbered):
+        j, members = numbered
+        return trainer.step(jr.fold_in(key_steps, j), state, inputs[members])
+
+    state, info = jax.lax.scan(step, state, (jnp.arange(len(order)), order))
+    return state, jax.tree.map(lambda x: jnp.mean(x.astype(jnp.float32), axis=0), info)
+
+
+def batch_order(key: Key[Array, ""], n_cases: int, batch_size: int) -> Int[Array, "batches B"]:
+    """Which cases form which minibatch: a random permutation, cut; the ragged tail is dropped."""
+    n_batches = n_cases // batch_size
+    return jr.permutation(key, n_cases)[: n_batches * batch_size].reshape(n_batches, batch_size)
+
+
+def over_seeds(function: Callable, in_axes: tuple) -> Callable:
+    """`function` mapped over the leading axis S of the arguments marked 0.
+
+    One seed alone is computed without a mapped axis, which XLA compiles to faster CPU code (2.0 s
+    instead of 2.5 s for a CD epoch of 784 x 1000 units on two cores); the numbers are the same.
+    """
+
+    def mapped(*args):
+        n_seeds = next(len(jax.tree.leaves(x)[0]) for x, axis in zip(args, in_axes, strict=True) if axis == 0)
+        if n_seeds > 1:
+            return jax.vmap(function, in_axes)(*args)
+        alone = (jax.tree.map(lambda a: a[0], x) if axis == 0 else x for x, axis in zip(args, in_axes, strict=True))
+        return jax.tree.map(lambda a: a[None], function(*alone))
+
+    return mapped
+
+
+def compile_ahead(function: Callable, *args) -> tuple[Callable, float]:
+    """The compiled function for arguments like these, and the seconds that compiling took."""
+    began = time.perf_counter()
+    compiled = jax.jit(function).lower(*args).compile()
+    return compiled, time.perf_counter() - began
+
+
+def _extend(fitted: Fitted, state, latest: dict, seconds: float) -> Fitted:
+    curves = {
+        name: np.concatenate([fitted.curves.get(name, np.zeros((len(x), 0))), np.asarray(x)[:, None]], axis=1)
+        for name, x in latest.items()
+    }
+    return fitted._replace(state=state, curves=curves, seconds=np.append(fitted.seconds, seconds))

@@ -1,0 +1,34 @@
+"""Block-Gibbs sampling of an RBM."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from repro.models.rbm import RBM, Units, hidden_mean, sample, visible_mean
+
+
+def gibbs_step(
+    key: Key[Array, ""], units: Units, rbm: RBM, v: Float[Array, " V"], *, mean_field: bool = False
+) -> Float[Array, " V"]:
+    """v -> h ~ p(h | v) -> v' ~ p(v | h); with mean_field, v' = E[v | h] instead of a sample.
+
+    The authors' program leaves the reconstruction a probability   [hinton2006code, rbm.m].
+    """
+    key_h, key_v = jr.split(key)
+    h = sample(key_h, units.hidden, hidden_mean(units, rbm, v))
+    v_mean = visible_mean(units, rbm, h)
+    return v_mean if mean_field else sample(key_v, units.visible, v_mean)
+
+
+def gibbs_chain(
+    key: Key[Array, ""], units: Units, rbm: RBM, v: Float[Array, " V"], k: int, *, mean_field: bool = False
+) -> Float[Array, " V"]:
+    """The state after k steps from v."""
+
+    def step(i, v):
+        return gibbs_step(jr.fold_in(key, i), units, rbm, v, mean_field=mean_field)
+
+    return jax.lax.fori_loop(0, k, step, v) if k > 1 else step(jnp.int32(0), v)

@@ -1,0 +1,79 @@
+"""Greedy layerwise pretraining: train an RBM, climb, repeat   [hinton2006science, p. 504]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import jax
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from repro.models.rbm import hidden_mean
+from repro.models.stack import Stack, stack_units
+from repro.training.contrastive import Contrastive, contrastive_trainer
+from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How a stack is pretrained; defaults are those of the authors' program [hinton2006code, mnistdeepauto.m]."""
+
+    n_epochs: int = 50  # per layer
+    batch_size: int = 100
+    contrastive: Contrastive = field(default_factory=Contrastive)
+    top_learning_rate: float = 0.001  # of the RBM with linear hidden units [hinton2006code, rbmhidlinear.m]
+
+
+class Pretrained(NamedTuple):
+    """A trained stack (every leaf with leading axis S) and what it cost."""
+
+    stack: Stack
+    curves: dict[str, np.ndarray]  # [S, epochs]: `reconstruction_error_layer1` ...
+    seconds: float
+    compile_seconds: float
+
+
+def pretrain(
+    keys: Key[Array, " S"], config: Pretraining, stack: Stack, inputs: Float[Array, "N V"], monitor: Monitor = UNWATCHED
+) -> Pretrained:
+    """Train the RBMs of `stack` (leading axis S) one after another, lowest first.
+
+    Each learns from the hidden means, not samples, of the trained RBM below.
+    """
+    trained, curves, seconds, compile_seconds = [], {}, 0.0, 0.0
+    for depth, (units, rbm) in enumerate(zip(stack_units(len(stack)), stack, strict=True)):
+        contrastive = config.contrastive
+        if units.hidden == "real":
+            contrastive = replace(contrastive, learning_rate=config.top_learning_rate)
+        trainer = contrastive_trainer(
+            units,
+            contrastive,
+            batch_size=config.batch_size,
+            steps_per_epoch=inputs.shape[-2] // config.batch_size,
+        )
+        layer = f"layer{depth + 1}"
+        fitted = fit(
+            jax.vmap(jr.fold_in, (0, None))(keys, depth),
+            trainer,
+            rbm,
+            inputs,
+            n_epochs=config.n_epochs,
+            batch_size=config.batch_size,
+            phase=layer,
+            monitor=monitor,
+        )
+        inputs = climb(units, fitted.state.params, inputs)
+        trained.append(fitted.state.params)
+        curves |= {f"{name}_{layer}": curve for name, curve in fitted.curves.items()}
+        seconds += float(fitted.seconds.sum())
+        compile_seconds += fitted.compile_seconds
+    return Pretrained(tuple(trained), curves, seconds, compile_seconds)
+
+
+def climb(units, rbm, inputs):
+    """The hidden means of all cases, [S N H]: the data of the next layer."""
+    up = jax.vmap(hidden_mean, (None, None, 0))
+    over = None if inputs.ndim == 2 else 0
+    return jax.jit(over_seeds(lambda rbm, inputs: up(units, rbm, inputs), (0, over)))(rbm, inputs)

@@ -1,0 +1,106 @@
+"""Energies, free energies, conditionals, stacks and unrolled networks against enumeration."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from oracle import float64, joint, sigmoid, states, unnormalised_log_prob
+
+from repro.models.autoencoder import Architecture, cross_entropy, glorot_start, network, reconstruct, unroll
+from repro.models.rbm import RBM, Units, energy, free_energy, hidden_mean, sample, visible_mean
+from repro.models.stack import down, random_stack, up
+
+BINARY, LINEAR = Units(), Units(hidden="real")
+EXACT = {"rtol": 1e-13, "atol": 1e-13}  # float64, sums of a few dozen terms
+
+
+def test_energy_gives_the_joint_distribution(rbm):
+    table = [[-energy(BINARY, rbm, jnp.asarray(v), jnp.asarray(h)) for h in states(3)] for v in states(4)]
+    p = np.exp(np.array(table))
+    np.testing.assert_allclose(p / p.sum(), joint(rbm), **EXACT)
+
+
+def test_free_energy_sums_the_hidden_units_out(rbm):
+    F = [free_energy(BINARY, rbm, jnp.asarray(v)) for v in states(4)]
+    np.testing.assert_allclose(-np.array(F), unnormalised_log_prob(rbm), **EXACT)
+
+
+def test_conditionals_are_those_of_the_joint_distribution(rbm):
+    p = joint(rbm)
+    h_given_v = p @ states(3) / p.sum(axis=1, keepdims=True)
+    v_given_h = p.T @ states(4) / p.sum(axis=0)[:, None]
+    ours_h = jax.vmap(hidden_mean, (None, None, 0))(BINARY, rbm, jnp.asarray(states(4)))
+    ours_v = jax.vmap(visible_mean, (None, None, 0))(BINARY, rbm, jnp.asarray(states(3)))
+    np.testing.assert_allclose(ours_h, h_given_v, **EXACT)
+    np.testing.assert_allclose(ours_v, v_given_h, **EXACT)
+
+
+def test_linear_hidden_units_by_quadrature(rbm):
+    """Gauss-Hermite nodes integrate exp(-E) over two real hidden units; their mean is the conditional."""
+    rbm = RBM(rbm.weights[:, :2], rbm.visible_bias, rbm.hidden_bias[:2])
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)  # for the weight exp(-x²/2)
+    grid = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), -1).reshape(-1, 2)
+    mass = np.outer(weights, weights).ravel() * np.exp(0.5 * (grid**2).sum(1))
+    for v in states(4):
+        minus_E = -jax.vmap(energy, (None, None, None, 0))(LINEAR, rbm, jnp.asarray(v), jnp.asarray(grid))
+        integrand = np.exp(np.asarray(minus_E)) * mass
+        np.testing.assert_allclose(free_energy(LINEAR, rbm, jnp.asarray(v)), -np.log(integrand.sum()), rtol=1e-8)
+        mean = integrand @ grid / integrand.sum()
+        np.testing.assert_allclose(hidden_mean(LINEAR, rbm, jnp.asarray(v)), mean, rtol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["binary", "real"])
+def test_samples_have_their_mean_and_variance(kind, n=200_000, z=4.5):
+    mean = jnp.array([0.1, 0.5, 0.85])
+    draws = np.asarray(sample(jr.key(3), kind, jnp.broadcast_to(mean, (n, 3))))
+    variance = np.asarray(mean * (1 - mean)) if kind == "binary" else np.ones(3)
+    assert np.all(np.abs(draws.mean(0) - mean) < z * np.sqrt(variance / n))
+    if kind == "real":
+        assert np.all(np.abs(draws.var(0) - 1) < z * np.sqrt(2 / n))
+    else:
+        assert set(np.unique(draws)) == {0.0, 1.0}
+
+
+def random_biases(stack):
+    """Biases away from zero, so that a swapped pair shows."""
+    return tuple(
+        rbm._replace(visible_bias=jr.normal(jr.key(2 * i), rbm.visible_bias.shape), hidden_bias=jr.normal(jr.key(2 * i + 1), rbm.hidden_bias.shape))
+        for i, rbm in enumerate(stack)
+    )
+
+
+def test_unrolled_network_is_the_stack_up_and_down():
+    sizes = (9, 7, 5, 2)
+    stack = random_biases(random_stack(jr.key(0), sizes, 0.7))
+    x = jr.uniform(jr.key(1), (11, 9))
+    params = unroll(stack)
+    passed = jax.vmap(lambda v: down(stack, up(stack, v)))(x)
+    np.testing.assert_allclose(reconstruct(Architecture(sizes), params, x), passed, rtol=1e-12)
+    by_hand = np.asarray(x)
+    for i, (W, _, c) in enumerate(map(float64, stack)):
+        by_hand = by_hand @ W + c
+        by_hand = sigmoid(by_hand) if i < 2 else by_hand
+    np.testing.assert_allclose(network(Architecture(sizes), params).encode(x), by_hand, rtol=1e-12)
+    for W, b, _ in map(float64, reversed(stack)):
+        by_hand = sigmoid(by_hand @ W.T + b)
+    np.testing.assert_allclose(passed, by_hand, rtol=1e-12)
+
+
+def test_random_starts_have_their_distributions():
+    [rbm] = random_stack(jr.key(5), (300, 400), 0.1)
+    n = 300 * 400
+    assert abs(np.std(rbm.weights) - 0.1) < 4.5 * 0.1 / np.sqrt(2 * n)
+    kernel = glorot_start(jr.key(6), Architecture((300, 400)))["encoder"][0]["kernel"][...]
+    limit = np.sqrt(6 / 700)
+    assert 0.999 * limit < np.abs(kernel).max() <= limit
+    variance_error = np.sqrt(4 / 45 / n) * limit**2  # of a uniform distribution's second moment
+    assert abs(np.mean(kernel**2) - limit**2 / 3) < 4.5 * variance_error
+
+
+def test_cross_entropy_is_its_definition():
+    x, logit = np.random.default_rng(1).random(6), np.linspace(-3, 3, 6)
+    q = sigmoid(logit)
+    expected = -(x * np.log(q) + (1 - x) * np.log(1 - q)).sum()
+    np.testing.assert_allclose(cross_entropy(jnp.asarray(logit), jnp.asarray(x)), expected, rtol=1e-13)
+    assert jnp.isfinite(cross_entropy(jnp.array([1e4, -1e4]), jnp.array([0.0, 1.0])))
