@@ -55,27 +55,44 @@ class Order:
 def conduct(experiment: Experiment, order: Order, console: Console) -> list[Path]:
     """Run what is asked for and not yet recorded; returns the paths of all records asked for.
 
-    Raises:
-        UserError: if the order names a variant, profile or number that does not exist.
+    The order must have passed `check`.
     """
-    check(experiment, order)
     data = repro.data.load(experiment.data, embedded=order.profile == "quick", data_dir=order.data_dir)
     paths = []
     with jax.default_matmul_precision(PRECISION):
         for variant, config in configurations(experiment, order).items():
             if isinstance(config, Arm) and config.rates:
-                config = replace(config, learning_rate=_chosen_rate(experiment, order, variant, config, data, console))
+                config = replace(
+                    config, learning_rate=_chosen_rate(experiment, order, variant, config, data, console)
+                )
             paths += _run_variant(experiment, order, variant, config, data, console)
     return paths
 
 
+def check_profile(profile: str) -> None:
+    """Refuse a profile that does not exist.
+
+    Raises:
+        UserError: naming the profiles.
+    """
+    if profile not in PROFILES:
+        raise UserError(f"no profile {profile!r}; there are: {', '.join(PROFILES)}")
+
+
 def check(experiment: Experiment, order: Order) -> None:
-    """Refuse an order that cannot be carried out, naming the valid choices."""
-    if order.profile not in PROFILES:
-        raise UserError(f"no profile {order.profile!r}; there are: {', '.join(PROFILES)}")
+    """Refuse an order that cannot be carried out.
+
+    Raises:
+        UserError: naming what is wrong and the valid choices.
+    """
+    check_profile(order.profile)
     for name, value in (("--seeds", order.seeds), ("--epochs", order.epochs)):
         if value is not None and value < 1:
             raise UserError(f"{name} must be at least 1, not {value}")
+    if order.data_dir is not None and not order.data_dir.is_dir():
+        raise UserError(
+            f"--data-dir {order.data_dir} is not a folder: name the one that holds {experiment.data}/"
+        )
     for variant in order.only:
         if variant not in experiment.variants:
             choices = ", ".join(experiment.variants)
@@ -111,10 +128,14 @@ def _run_variant(experiment, order, variant, config, data, console) -> list[Path
     missing = [seed for seed, path in paths.items() if not path.exists()]
     recorded = [str(seed) for seed in paths if seed not in missing]
     if recorded:
-        console.print(f"{experiment.name}/{variant}: seed {', '.join(recorded)} already recorded", highlight=False)
+        console.print(
+            f"{experiment.name}/{variant}: seed {', '.join(recorded)} already recorded", highlight=False
+        )
     side_by_side = [missing] if platform != "cpu" else [[seed] for seed in missing]
     for seeds in filter(None, side_by_side):
-        _run_seeds(experiment, order.profile, variant, config, data, {seed: paths[seed] for seed in seeds}, console)
+        _run_seeds(
+            experiment, order.profile, variant, config, data, {seed: paths[seed] for seed in seeds}, console
+        )
     return list(paths.values())
 
 
@@ -129,7 +150,9 @@ def _run_seeds(experiment, profile, variant, config, data: Dataset, paths: dict[
         outcome = PROGRAMS[type(config)](config, data, keys, watch)
     origin |= {
         "wall_seconds": round(time.perf_counter() - began, 2),
-        "load_average": round(os.getloadavg()[1], 2),  # of five minutes: above `cores`, the times are too long
+        "load_average": round(
+            os.getloadavg()[1], 2
+        ),  # of five minutes: above `cores`, the times are too long
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
     for i, (seed, path) in enumerate(paths.items()):
@@ -140,4 +163,20 @@ def _run_seeds(experiment, profile, variant, config, data: Dataset, paths: dict[
         save_record(path, record, one.arrays)
     watch.forget()
     seconds = origin["wall_seconds"]
-    console.print(f"{experiment.name}/{variant}: recorded seed {', '.join(map(str, seeds))} in {seconds:.0f} s", highlight=False)
+    console.print(
+        f"{experiment.name}/{variant}: recorded seed {', '.join(map(str, seeds))} in {seconds:.0f} s",
+        highlight=False,
+    )
+
+
+def out_of_range(experiment: Experiment, order: Order, paths: list[Path]) -> list[str]:
+    """Which scores of a plain quick run are not in their expected ranges, a line each."""
+    if order.profile != "quick" or order.epochs:
+        return []
+    records = [load_record(path) for path in paths]
+    return [
+        f"{experiment.name}/{r.variant}: {metric} is {r.metrics[metric]:.4g}, expected {low:g} to {high:g}"
+        for (variant, metric), (low, high) in experiment.expected.items()
+        for r in records
+        if r.variant == variant and not low <= r.metrics[metric] <= high
+    ]

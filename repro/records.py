@@ -90,7 +90,9 @@ def load_record(path: Path) -> Record:
     try:
         return Record(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a record ({error}): delete it and run its experiment again") from error
+        raise UserError(
+            f"{path} is not a record ({error}): delete it and run its experiment again"
+        ) from error
 
 
 def load_records(folder: Path) -> list[Record]:
@@ -135,8 +137,11 @@ def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, A
 
 def _revision() -> tuple[str, bool | None]:
     """Commit and whether tracked files differ from it; REPRO_COMMIT speaks where there is no git."""
+
     def git(*args):
-        return subprocess.check_output(["git", "-C", str(ROOT), *args], text=True, stderr=subprocess.DEVNULL).strip()
+        return subprocess.check_output(
+            ["git", "-C", str(ROOT), *args], text=True, stderr=subprocess.DEVNULL
+        ).strip()
 
     try:
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
@@ -153,10 +158,15 @@ def _cpu_name() -> str:
 
 def _as_json(record: Record) -> str:
     """One line per field, and one per entry of a field that is a dictionary."""
+
     def line(value):
         if not isinstance(value, dict):
             return json.dumps(_plain(value))
-        return "{\n" + ",\n".join(f"  {json.dumps(k)}: {json.dumps(_plain(v))}" for k, v in value.items()) + "\n }"
+        return (
+            "{\n"
+            + ",\n".join(f"  {json.dumps(k)}: {json.dumps(_plain(v))}" for k, v in value.items())
+            + "\n }"
+        )
 
     return "{\n" + ",\n".join(f" {json.dumps(k)}: {line(v)}" for k, v in record._asdict().items()) + "\n}\n"
 

@@ -74,6 +74,7 @@ def test_every_pixel_and_label_of_mnist_arrives_in_its_split(mnist_cache, monkey
     monkeypatch.setenv("REPRO_CACHE_DIR", str(mnist_cache))
     images, labels, test_images, test_labels = plain_mnist()
     images, test_images = images.reshape(60_000, 784), test_images.reshape(10_000, 784)
+    assert len({image.tobytes() for image in (*images, *test_images)}) == 70_000  # none is in two splits
     loaded = data.load("mnist")
     expected = {
         "train": (images[:50_000], labels[:50_000]),
@@ -160,8 +161,9 @@ def test_idx_files_are_read_in_row_major_order(tmp_path, shape):
         (b"no gzip at all", "some.gz is no whole gzip file"),
         (gzip.compress(b"\0\0\x0d\x01" + bytes(8)), "some.gz is no idx file of unsigned bytes"),
         (gzip.compress(idx(np.zeros(9, np.uint8))[:-1]), r"shape \(9,\) but holds 8 elements"),
-        (gzip.compress(b"\0\0\x08\x03\0\0\0\x01"), "some.gz declares shape"),
+        (gzip.compress(b"\0\0\x08\x02\0\0\0\0\0"), "some.gz is no idx file of unsigned bytes"),
     ],
+    ids=["truncated gzip", "no gzip", "floats", "too short", "half a header"],
 )
 def test_damaged_idx_files_are_refused(tmp_path, content, pattern):
     (tmp_path / "some.gz").write_bytes(content)

@@ -45,7 +45,9 @@ def test_linear_hidden_units_by_quadrature(rbm):
     for v in states(4):
         minus_E = -jax.vmap(energy, (None, None, None, 0))(LINEAR, rbm, jnp.asarray(v), jnp.asarray(grid))
         integrand = np.exp(np.asarray(minus_E)) * mass
-        np.testing.assert_allclose(free_energy(LINEAR, rbm, jnp.asarray(v)), -np.log(integrand.sum()), rtol=1e-8)
+        np.testing.assert_allclose(
+            free_energy(LINEAR, rbm, jnp.asarray(v)), -np.log(integrand.sum()), rtol=1e-8
+        )
         mean = integrand @ grid / integrand.sum()
         np.testing.assert_allclose(hidden_mean(LINEAR, rbm, jnp.asarray(v)), mean, rtol=1e-7)
 
@@ -65,7 +67,10 @@ def test_samples_have_their_mean_and_variance(kind, n=200_000, z=4.5):
 def random_biases(stack):
     """Biases away from zero, so that a swapped pair shows."""
     return tuple(
-        rbm._replace(visible_bias=jr.normal(jr.key(2 * i), rbm.visible_bias.shape), hidden_bias=jr.normal(jr.key(2 * i + 1), rbm.hidden_bias.shape))
+        rbm._replace(
+            visible_bias=jr.normal(jr.key(2 * i), rbm.visible_bias.shape),
+            hidden_bias=jr.normal(jr.key(2 * i + 1), rbm.hidden_bias.shape),
+        )
         for i, rbm in enumerate(stack)
     )
 

@@ -22,7 +22,7 @@ from repro.models.autoencoder import Architecture, cross_entropy, glorot_start, 
 from repro.models.stack import random_stack
 from repro.training.backprop import backprop_trainer
 from repro.training.conjugate_gradient import conjugate_gradient
-from repro.training.fit import Fitted, UNWATCHED, Monitor, compile_ahead, fit, over_seeds
+from repro.training.fit import UNWATCHED, Fitted, Monitor, compile_ahead, fit, over_seeds
 from repro.training.greedy import Pretraining, pretrain
 
 
@@ -90,7 +90,7 @@ def start(config: Arm, architecture: Architecture, keys, inputs, monitor: Monito
 
 
 def finetune(config: Arm, architecture, keys, params, inputs, measure=None, monitor=UNWATCHED) -> Fitted:
-    """Backprop through the whole network; the order of the data depends on the key alone, not on the start."""
+    """Backprop through the whole network; the order of the data depends on the key, not on the start."""
     *_, keys_finetuning = _streams(keys)
     return fit(
         keys_finetuning,
@@ -134,7 +134,11 @@ def flops(config: Arm, architecture: Architecture, fitted: Fitted, n_cases: int)
     """Matrix-product operations of pretraining and fine-tuning, [S]; line searches as they were counted."""
     pretraining = config.pretraining
     k = pretraining.contrastive.k
-    spent = stack_flops(architecture.sizes, n_cases, pretraining.n_epochs, k) if config.start == "pretrained" else 0.0
+    spent = (
+        stack_flops(architecture.sizes, n_cases, pretraining.n_epochs, k)
+        if config.start == "pretrained"
+        else 0.0
+    )
     layers = (*architecture.sizes, *architecture.sizes[-2::-1])
     used = n_cases - n_cases % config.batch_size  # the ragged tail of an epoch is dropped
     return spent + backprop_flops(layers, used) * fitted.curves["evaluations"].sum(axis=1)

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from jaxtyping import Array, Key
 
 from repro.arms.outcome import Outcome, folds, for_each, pictures
@@ -38,7 +37,8 @@ def run_pca(
         return pca.mean_ + pca.transform(x) @ pca.components_  # scikit-learn refuses 0 components here
 
     metrics = {
-        f"{name}_squared_error": squared_error(some.inputs, reconstruct(some.inputs)) for name, some in cases.items()
+        f"{name}_squared_error": squared_error(some.inputs, reconstruct(some.inputs))
+        for name, some in cases.items()
     }
     shown = pictures(
         data.test, lambda x: for_each(keys, reconstruct(x)), lambda x: for_each(keys, pca.transform(x))

@@ -59,4 +59,3 @@ def _bytes(images: np.ndarray) -> np.ndarray:
 def for_each(keys: Key[Array, " S"], value) -> np.ndarray:
     """The same number or curve for every seed."""
     return np.repeat(np.asarray(value, np.float64)[None], len(keys), axis=0)
-

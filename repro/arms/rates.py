@@ -27,7 +27,9 @@ def rate_choice(arm: Arm) -> RateChoice:
     return RateChoice(replace(arm, fold="choice", n_epochs=arm.rate_epochs))
 
 
-def choose_rate(config: RateChoice, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED) -> Outcome:
+def choose_rate(
+    config: RateChoice, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED
+) -> Outcome:
     """Metrics `learning_rate`, the choice, and `valid_cross_entropy_rate_<rate>` for every candidate.
 
     Learns from the training cases without the validation cases, and never sees test.

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from repro.models.rbm import RBM, Units, hidden_mean, visible_mean
 from repro.training.fit import Trainer
@@ -46,12 +46,16 @@ def statistics(units: Units, rbm: RBM, v: Float[Array, "B V"]) -> RBM:
     return RBM(v.T @ h / len(v), v.mean(0), h.mean(0))
 
 
-def contrastive_gradient(units: Units, rbm: RBM, data: Float[Array, "B V"], model: Float[Array, "K V"]) -> RBM:
+def contrastive_gradient(
+    units: Units, rbm: RBM, data: Float[Array, "B V"], model: Float[Array, "K V"]
+) -> RBM:
     """Gradient of mean F(data) - mean F(model), model states held fixed   [hinton2002training, eq. 5]."""
     return jax.tree.map(jnp.subtract, statistics(units, rbm, model), statistics(units, rbm, data))
 
 
-def contrastive_trainer(units: Units, config: Contrastive, *, batch_size: int, steps_per_epoch: int) -> Trainer:
+def contrastive_trainer(
+    units: Units, config: Contrastive, *, batch_size: int, steps_per_epoch: int
+) -> Trainer:
     """Trains an RBM. Persistent chains, one per case of a minibatch, start at randomly drawn cases.
 
     Info: `reconstruction_error`, squared, summed over visible units, averaged over cases: of the k-step

@@ -123,7 +123,9 @@ def over_seeds(function: Callable, in_axes: tuple) -> Callable:
         n_seeds = next(len(jax.tree.leaves(x)[0]) for x, axis in zip(args, in_axes, strict=True) if axis == 0)
         if n_seeds > 1:
             return jax.vmap(function, in_axes)(*args)
-        alone = (jax.tree.map(lambda a: a[0], x) if axis == 0 else x for x, axis in zip(args, in_axes, strict=True))
+        alone = (
+            jax.tree.map(lambda a: a[0], x) if axis == 0 else x for x, axis in zip(args, in_axes, strict=True)
+        )
         return jax.tree.map(lambda a: a[None], function(*alone))
 
     return mapped

@@ -13,7 +13,7 @@ from repro.models.rbm import RBM, Units, hidden_mean, sample, visible_mean
 def gibbs_step(
     key: Key[Array, ""], units: Units, rbm: RBM, v: Float[Array, " V"], *, mean_field: bool = False
 ) -> Float[Array, " V"]:
-    """v -> h ~ p(h | v) -> v' ~ p(v | h); with mean_field, v' = E[v | h] instead of a sample.
+    """One step v -> h ~ p(h | v) -> v' ~ p(v | h); with mean_field, v' = E[v | h] instead of a sample.
 
     The authors' program leaves the reconstruction a probability   [hinton2006code, rbm.m].
     """

@@ -18,7 +18,7 @@ from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
 
 @dataclass(frozen=True)
 class Pretraining:
-    """How a stack is pretrained; defaults are those of the authors' program [hinton2006code, mnistdeepauto.m]."""
+    """How a stack is pretrained; defaults as in the authors' program [hinton2006code, mnistdeepauto.m]."""
 
     n_epochs: int = 50  # per layer
     batch_size: int = 100
@@ -36,7 +36,11 @@ class Pretrained(NamedTuple):
 
 
 def pretrain(
-    keys: Key[Array, " S"], config: Pretraining, stack: Stack, inputs: Float[Array, "N V"], monitor: Monitor = UNWATCHED
+    keys: Key[Array, " S"],
+    config: Pretraining,
+    stack: Stack,
+    inputs: Float[Array, "N V"],
+    monitor: Monitor = UNWATCHED,
 ) -> Pretrained:
     """Train the RBMs of `stack` (leading axis S) one after another, lowest first.
 

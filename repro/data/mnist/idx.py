@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -27,11 +28,11 @@ def read_idx(path: Path) -> np.ndarray:
         content = gzip.decompress(path.read_bytes())
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path} is no whole gzip file ({error}): fetch it again") from error
-    if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+    start = 4 + 4 * content[3] if len(content) > 3 else 4
+    if content[:3] != bytes([0, 0, UNSIGNED_BYTE]) or len(content) < start:
         raise UserError(f"{path} is no idx file of unsigned bytes: it begins with {content[:4].hex()}")
-    start = 4 + 4 * content[3]
     shape = tuple(int(n) for n in np.frombuffer(content[4:start], dtype=">u4"))
     elements = np.frombuffer(content[start:], dtype=np.uint8)
-    if len(shape) != content[3] or len(elements) != int(np.prod(shape)):
+    if len(elements) != math.prod(shape):
         raise UserError(f"{path} declares shape {shape} but holds {len(elements)} elements: fetch it again")
     return elements.reshape(shape)

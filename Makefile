@@ -1,0 +1,41 @@
+.DEFAULT_GOAL := help
+.PHONY: help install reproduce test check tables figures
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+# CONSTRAINTS= installs the newest versions that pyproject.toml allows instead of the pinned ones
+CONSTRAINTS ?= -c constraints.txt
+
+help:  ## print this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+
+install: $(READY)  ## create .venv with everything in it
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "repro needs Python 3.11 or later: make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[embedded,test,check]'
+	@touch $(READY)
+
+reproduce: $(READY)  ## run every experiment in the quick profile, then its tables and figures
+	$(BIN)/repro run --profile quick
+	$(BIN)/repro tables --profile quick
+	$(BIN)/repro figures --profile quick
+	@echo "records, tables and figures are in results/quick"
+
+test: $(READY)  ## run the proofs
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## lint, format, types, and whether tables and figures are stale
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/repro tables --check
+
+tables: $(READY)  ## rebuild the committed tables from the committed records
+	$(BIN)/repro tables
+
+figures: $(READY)  ## redraw the committed figures from the committed tables
+	$(BIN)/repro figures

@@ -1,0 +1,215 @@
+"""The `repro` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from repro.errors import UserError
+
+app = typer.Typer(
+    help="Layerwise pretraining versus direct backprop: run experiments, build tables, draw figures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="List, prepare and verify the data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+console = Console(highlight=False)
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME", help="Experiments; none means all of them.")
+]
+Profile = Annotated[str, typer.Option(help="quick (small, labelled so) or paper (full scale).")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder of raw data files; else REPRO_DATA_DIR, else download.")
+]
+
+
+def main() -> None:
+    """Run the command; a UserError is one line and exit code 2, Ctrl-C is one line and 130."""
+    try:
+        app()
+    except UserError as error:
+        print(f"repro: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+Results = Annotated[Path, typer.Option(help="Folder of records, tables and the quick profile's figures.")]
+
+
+@app.command()
+def run(
+    names: Names = None,
+    profile: Profile = "quick",
+    seeds: Annotated[int | None, typer.Option(help="Seeds 0 to N-1; default 1 quick, 5 paper.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this variant; may be repeated.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Fine-tuning epochs instead of the variant's own.")
+    ] = None,
+    data_dir: DataDir = None,
+    results: Results = Path("results"),
+) -> None:
+    """Run experiments and write one record per variant and seed; what is recorded already is skipped.
+
+    Example: repro run mnist --profile paper --only pca
+    """
+    from repro.conduct import Order, check, conduct, out_of_range
+
+    order = Order(profile, seeds, tuple(only or ()), epochs, data_dir, results)
+    chosen = _experiments(names)
+    for experiment in chosen.values():
+        check(experiment, order)
+    surprises = []
+    for experiment in chosen.values():
+        try:
+            paths = conduct(experiment, order, console)
+        except KeyboardInterrupt:
+            print("repro: stopped; nothing is lost: the same command goes on from here", file=sys.stderr)
+            raise typer.Exit(130) from None
+        _print_scores(experiment.name, paths)
+        surprises += out_of_range(experiment, order, paths)
+    console.print(f"records are in {results / profile}")
+    for surprise in surprises:
+        print(f"repro: {surprise}", file=sys.stderr)
+    raise typer.Exit(1 if surprises else 0)
+
+
+@app.command("list")
+def list_experiments(results: Results = Path("results")) -> None:
+    """Show each experiment: its claim, the paper's artefact, its cost, what is recorded.
+
+    Example: repro list
+    """
+    from repro.conduct import PROFILES
+    from repro.readme import recorded
+    from repro.tables import groups
+
+    for name, experiment in _experiments(None).items():
+        console.print(f"{name}: {experiment.claim}\n  artefact  {experiment.artefact}")
+        console.print(f"  variants  {', '.join(experiment.variants)}")
+        for profile in PROFILES:
+            console.print(f"  {profile:<9} {recorded(groups(results / profile, name))}")
+
+
+@app.command()
+def tables(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if anything is stale.")] = False,
+    profile: Profile = "paper",
+    results: Results = Path("results"),
+) -> None:
+    """Build the tables, the README's headline and the index of experiments from the records.
+
+    Example: repro tables --check
+    """
+    from repro.atomic import write_atomically
+    from repro.conduct import check_profile
+    from repro.readme import generated
+
+    check_profile(profile)
+    contents = generated(results, profile, _experiments(None))
+    stale = [
+        path for path, text in contents.items() if not path.is_file() or path.read_bytes() != text.encode()
+    ]
+    if check and stale:
+        raise UserError(
+            f"stale: {', '.join(map(str, stale))}; `repro tables --profile {profile}` rebuilds them"
+        )
+    for path in stale:
+        write_atomically(path, contents[path].encode())
+        console.print(f"wrote {path}")
+    console.print(f"{len(contents)} files up to date")
+
+
+@app.command()
+def figures(names: Names = None, profile: Profile = "paper", results: Results = Path("results")) -> None:
+    """Draw the figures from the tables and records.
+
+    Example: repro figures fig_2b --profile quick
+    """
+    from paper_figures import all_figures, figures_folder, save
+    from repro.conduct import check_profile
+
+    check_profile(profile)
+    for name, module in _chosen(names, all_figures(), "figure").items():
+        folder = figures_folder(results, profile)
+        for path in save(module.draw(results, profile), folder, name):
+            console.print(f"wrote {path}")
+
+
+@data_app.command("list")
+def list_data() -> None:
+    """Show each data set, where it is cached and whether it is ready.
+
+    Example: repro data list
+    """
+    import repro.data
+
+    table = Table("data set", "source", "kind", "ready", "MB", "where", "SHA-256")
+    for s in repro.data.status():
+        ready, where = "yes" if s.ready else "no", str(s.path or s.origin)
+        table.add_row(s.name, s.source, s.kind, ready, f"{s.size / 1e6:.1f}", where, s.checksum[:12])
+    console.print(table)
+
+
+@data_app.command()
+def prepare(name: str, data_dir: DataDir = None) -> None:
+    """Prepare a data set in the cache, from files or by download.
+
+    Example: repro data prepare mnist --data-dir my-files
+    """
+    import repro.data
+
+    console.print(f"{name} is ready in {repro.data.prepare(name, data_dir)}")
+
+
+@data_app.command()
+def verify(name: str) -> None:
+    """Check every stored byte of a prepared data set.
+
+    Example: repro data verify mnist
+    """
+    import repro.data
+
+    console.print(f"{name} is whole: SHA-256 {repro.data.verify(name)}")
+
+
+def _experiments(names: list[str] | None) -> dict:
+    from experiments import all_experiments
+
+    return _chosen(names, all_experiments(), "experiment")
+
+
+def _chosen(names: list[str] | None, available: dict, noun: str) -> dict:
+    """Those named, or all.
+
+    Raises:
+        UserError: if one is not available.
+    """
+    for name in names or ():
+        if name not in available:
+            raise UserError(f"no {noun} {name!r}; there are: {', '.join(available)}")
+    return {name: available[name] for name in names or available}
+
+
+def _print_scores(experiment: str, paths: list[Path]) -> None:
+    """Test and training error of every variant, mean over the seeds of this order."""
+    from repro.records import load_record
+    from repro.tables import n_epochs
+
+    table = Table("variant", "n", "epochs", "train squared error", "test squared error", title=experiment)
+    records = [load_record(path) for path in paths]
+    for variant in dict.fromkeys(record.variant for record in records):
+        own = [record for record in records if record.variant == variant]
+        scores = [
+            f"{sum(r.metrics[f'{fold}_squared_error'] for r in own) / len(own):.2f}"
+            for fold in ("train", "test")
+        ]
+        table.add_row(variant, str(len(own)), str(n_epochs(own[0])), *scores)
+    console.print(table)

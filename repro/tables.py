@@ -1,0 +1,202 @@
+"""Records + published.csv -> tidy CSV and Markdown: generated, and checked for being stale."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from repro.errors import UserError
+from repro.evaluation.uncertainty import interval
+from repro.records import ROOT, Record, load_arrays, load_record
+
+COLUMNS = [
+    "experiment",
+    "variant",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n",
+    "epochs",
+    "device",
+    "published",
+    "source",
+]
+CURVES = ["train_squared_error", "test_squared_error"]
+
+
+class Group(NamedTuple):
+    """The records of one variant that differ in nothing but the seed."""
+
+    experiment: str
+    variant: str
+    epochs: int
+    device: str
+    paths: tuple[Path, ...]
+    records: tuple[Record, ...]
+
+
+def groups(folder: Path, experiment: str) -> list[Group]:
+    """All groups of an experiment's records, by variant, then epochs, then device."""
+    found = defaultdict(list)
+    for path in sorted((folder / experiment).glob("*.json")):
+        record = load_record(path)
+        digest = path.stem.rsplit(".", 1)[1]
+        found[record.variant, n_epochs(record), record.provenance["device"], digest].append((path, record))
+    return [
+        Group(experiment, variant, epochs, device, *map(tuple, zip(*members, strict=True)))
+        for (variant, epochs, device, _), members in sorted(found.items())
+    ]
+
+
+def n_epochs(record: Record) -> int:
+    """Fine-tuning epochs that a record has behind it; 0 if nothing was fine-tuned."""
+    return len(record.curves.get("seconds", ()))
+
+
+def longest(found: list[Group]) -> dict[str, Group]:
+    """For each variant the group to show: most epochs, then most seeds."""
+    ordered = sorted(found, key=lambda group: (group.epochs, len(group.records)))
+    return {group.variant: group for group in ordered}
+
+
+def arrays(group: Group) -> dict[str, np.ndarray]:
+    """What the figures show of a group: the arrays of its lowest seed."""
+    return load_arrays(group.paths[0], group.records[0])
+
+
+def tidy(found: list[Group], published: pd.DataFrame) -> pd.DataFrame:
+    """One row per variant, metric, number of epochs and device: mean over seeds, 95 % interval, published."""
+    rows = [row for group in found for row in _rows(group)]
+    table = pd.DataFrame(rows, columns=COLUMNS[:-2])
+    theirs = published.assign(source=published.key + ", " + published.artefact + " (" + published.sure + ")")
+    theirs = theirs.rename(columns={"value": "published"})
+    joined = table.merge(theirs, how="left", on=["experiment", "variant", "metric"], validate="many_to_one")
+    return joined[COLUMNS]
+
+
+def _rows(group: Group):
+    for metric in group.records[0].metrics:
+        values = np.array([record.metrics[metric] for record in group.records], float)
+        yield (
+            group.experiment,
+            group.variant,
+            metric,
+            values.mean(),
+            *interval(values),
+            len(values),
+            group.epochs,
+            group.device,
+        )
+
+
+def learning_curves(found: list[Group]) -> pd.DataFrame:
+    """Scores against epochs and seconds, pretraining included, of each variant's longest group.
+
+    One row per seed and epoch; epoch 0 is the network before fine-tuning.
+    """
+    rows = [
+        row for group in longest(found).values() for record in group.records for row in _curve(group, record)
+    ]
+    return pd.DataFrame(
+        rows, columns=["experiment", "variant", "seed", "device", "epoch", "seconds", *CURVES]
+    )
+
+
+def _curve(group: Group, record: Record) -> list[tuple]:
+    if not set(CURVES) <= set(record.curves):
+        return []  # nothing was fine-tuned, or a rate was chosen, which never sees test
+    before = [0.0, *(record.metrics[f"{name}_before"] for name in CURVES)]
+    after = zip(record.curves["seconds"], *(record.curves[name] for name in CURVES), strict=True)
+    waited = record.metrics["pretraining_seconds"]
+    return [
+        (group.experiment, group.variant, record.seed, group.device, epoch, waited + seconds, *errors)
+        for epoch, (seconds, *errors) in enumerate([before, *after])
+    ]
+
+
+def markdown(table: pd.DataFrame, title: str, note: str) -> str:
+    """The tidy table for reading: one section per metric."""
+    sections = [f"# {title}\n\n{note}\n"]
+    for metric in table.metric.unique():
+        sections.append(f"## {metric}\n\n{readable(table[table.metric == metric])}\n")
+    return "\n".join(sections)
+
+
+def readable(rows: pd.DataFrame) -> str:
+    """*ours | interval | n | published | difference*, the difference in percent of the published value."""
+    difference = 100 * (rows.value / rows.published - 1)
+    readable = pd.DataFrame(
+        {
+            "variant": rows.variant,
+            "ours": rows.value.map(_number),
+            "95 % interval": [
+                f"{_number(a)} to {_number(b)}" if a == a else "–"
+                for a, b in zip(rows.low, rows.high, strict=True)
+            ],
+            "n": rows.n,
+            "epochs": rows.epochs,
+            "published": rows.published.map(_number),
+            "difference": [f"{d:+.1f} %" if d == d else "–" for d in difference],
+            "source": rows.source.fillna("–"),
+            "device": rows.device,
+        }
+    )
+    return readable.to_markdown(index=False, disable_numparse=True)
+
+
+def _number(value: float) -> str:
+    """Four significant digits."""
+    return "–" if value != value else f"{value:.4g}" if abs(value) < 1e4 else f"{value:.3e}"
+
+
+def build(results: Path, profile: str, experiments: Mapping[str, Any]) -> dict[Path, str]:
+    """Every generated table of a profile, by path.
+
+    Raises:
+        UserError: if nothing has been recorded.
+    """
+    published, tables = read_published(), tables_folder(results, profile)
+    contents = {}
+    for name, experiment in experiments.items():
+        found = groups(results / profile, name)
+        if not found:
+            continue
+        table = tidy(found, published)
+        contents[tables / f"{name}.csv"] = table.to_csv(index=False, float_format="%.7g")
+        contents[tables / f"{name}_curves.csv"] = learning_curves(found).to_csv(
+            index=False, float_format="%.7g"
+        )
+        contents[tables / f"{name}.md"] = markdown(table, name, _note(profile, experiment))
+    if not contents:
+        raise UserError(f"no records below {results / profile}: `repro run --profile {profile}` makes them")
+    return contents
+
+
+def tables_folder(results: Path, profile: str) -> Path:
+    """results/tables for committed evidence; the quick profile's stay with its records."""
+    return results / "tables" if profile == "paper" else results / profile / "tables"
+
+
+def read_published(path: Path = ROOT / "results" / "published.csv") -> pd.DataFrame:
+    """The papers' numbers.
+
+    Raises:
+        UserError: if the file is missing.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing: restore it with `git checkout {path.name}`")
+    return pd.read_csv(path)
+
+
+def _note(profile: str, experiment) -> str:
+    small = "**Quick profile: small data, few epochs; not evidence.** " if profile == "quick" else ""
+    return (
+        f"{small}{experiment.claim} [{experiment.artefact}]. Generated by `repro tables`; columns are "
+        "explained in results/README.md. *ours* is the mean over n seeds; a single seed (n = 1) has no interval."
+    )
