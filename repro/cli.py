@@ -213,3 +213,7 @@ def _print_scores(experiment: str, paths: list[Path]) -> None:
         ]
         table.add_row(variant, str(len(own)), str(n_epochs(own[0])), *scores)
     console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -35,8 +35,8 @@ class Record(NamedTuple):
     profile: str
     seed: int
     config: dict[str, Any]
-    metrics: dict[str, float]  # units in the name; see results/README.md
-    curves: dict[str, list[float]]  # one entry per epoch
+    metrics: dict[str, Any]  # units in the name; see results/README.md
+    curves: dict[str, Any]  # one entry per epoch
     arrays: str | None  # SHA-256 of the .npz file beside the record
     provenance: dict[str, Any]
 
@@ -128,7 +128,7 @@ def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, A
         "platform": device.platform,
         "device": _cpu_name() if device.platform == "cpu" else device.device_kind,
         "cores": os.cpu_count(),
-        "precision": f"float32, matrix products {jax.config.jax_default_matmul_precision or 'default'}",
+        "precision": f"float32, matrix products {_matmul_precision()}",
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         **more,
@@ -147,6 +147,10 @@ def _revision() -> tuple[str, bool | None]:
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
         return os.environ.get("REPRO_COMMIT", "unknown"), None
+
+
+def _matmul_precision() -> str:
+    return jax.config.values["jax_default_matmul_precision"] or "default"
 
 
 def _cpu_name() -> str:

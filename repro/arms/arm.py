@@ -107,7 +107,10 @@ def finetune(config: Arm, architecture, keys, params, inputs, measure=None, moni
 
 def optimiser(config: Arm) -> optax.GradientTransformation:
     """Conjugate gradients with three line searches a minibatch, or Adam at the chosen rate."""
-    return conjugate_gradient() if config.optimiser == "cg" else optax.adam(config.learning_rate)
+    if config.optimiser == "cg":
+        return conjugate_gradient()
+    assert config.learning_rate is not None, "an arm with rates is run once its rate has been chosen"
+    return optax.adam(config.learning_rate)
 
 
 def loss(architecture: Architecture, params: nnx.State, batch: Float[Array, "B V"]) -> Float[Array, ""]:
@@ -150,8 +153,10 @@ def show(architecture: Architecture, params: nnx.State, data: Dataset) -> dict[s
     def encode(params, x):
         return network(architecture, params).encode(x)
 
-    mapped = (jax.vmap(f, (0, None)) for f in (partial(reconstruct, architecture), encode))
-    return pictures(data.test, *(partial(f, params) for f in mapped))
+    def over(function):
+        return lambda x: jax.vmap(function, (0, None))(params, jax.device_put(x))
+
+    return pictures(data.test, over(partial(reconstruct, architecture)), over(encode))
 
 
 def _streams(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], ...]:

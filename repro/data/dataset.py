@@ -7,12 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int32
+from scipy.sparse import csr_array, vstack
 
 
 class Cases(NamedTuple):
-    """Some cases with their classes; inputs in the units of the data set's kind (pixels in [0, 1])."""
+    """Some cases with their classes; inputs in the units of the data set's kind (pixels in [0, 1]).
 
-    inputs: Float32[np.ndarray, "N V"]
+    Word counts are sparse, everything else is dense.
+    """
+
+    inputs: Float32[np.ndarray, "N V"] | Float32[csr_array, "N V"]
     labels: Int32[np.ndarray, " N"]
 
 
@@ -26,13 +30,18 @@ class Dataset:
 
     name: str
     source: str  # "full", or "embedded": the small sample that an installed package carries
-    kind: str  # kind of visible unit: "binary" for pixels in [0, 1]
+    kind: str  # kind of visible unit: "binary" for pixels in [0, 1], "count" for word counts
     checksum: str  # SHA-256 over the stored arrays
     train: Cases
     valid: Cases
     test: Cases
+    classes: tuple[str, ...] = ()  # names of the labels 0, 1, ..., where they have any
+    vocabulary: tuple[str, ...] = ()  # the words that the inputs count
 
     @property
     def full_train(self) -> Cases:
         """The training and the validation cases, in that order."""
-        return Cases(*(np.concatenate(pair) for pair in zip(self.train, self.valid, strict=True)))
+        parts = (self.train.inputs, self.valid.inputs)
+        sparse = isinstance(parts[0], csr_array)
+        labels = np.concatenate([self.train.labels, self.valid.labels])
+        return Cases(vstack(parts, format="csr") if sparse else np.concatenate(parts), labels)

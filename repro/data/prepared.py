@@ -44,7 +44,8 @@ def fetch(recipe: Recipe, data_dir: Path | None) -> Arrays:
     target = folder(recipe)
     if not target.exists():
         with workspace() as work:
-            write(recipe, decoded(recipe, work, data_dir), work / "arrays")
+            arrays = decoded(recipe, work, data_dir) if recipe.checksum else recipe.decode(work, data_dir)
+            write(recipe, arrays, work / "arrays")
             publish(work / "arrays", target)
     return read(recipe)
 
@@ -78,7 +79,13 @@ def write(recipe: Recipe, arrays: Arrays, where: Path) -> None:
 
 def manifest(recipe: Recipe, arrays: dict[str, Any]) -> dict[str, Any]:
     """What the manifest says of a recipe whose arrays are so described."""
-    return {"name": recipe.name, "version": recipe.version, "checksum": recipe.checksum, "arrays": arrays}
+    return {"name": recipe.name, "version": recipe.version, "checksum": checksum(arrays), "arrays": arrays}
+
+
+def settled(recipe: Recipe) -> str:
+    """The checksum of a recipe: the registered one, or where none is the one it was first prepared with."""
+    path = folder(recipe) / MANIFEST
+    return recipe.checksum or (checksum(listed(recipe, path)) if path.parent.exists() else "")
 
 
 def publish(staged: Path, target: Path) -> None:
@@ -118,6 +125,8 @@ def read(recipe: Recipe) -> Arrays:
 def listed(recipe: Recipe, path: Path) -> dict[str, Any]:
     """The descriptions of the arrays in a manifest, which must be the ones registered for the recipe.
 
+    Where none are registered they need only agree with one another.
+
     Raises:
         UserError: the manifest is missing, damaged, or lists other arrays.
 
@@ -127,7 +136,7 @@ def listed(recipe: Recipe, path: Path) -> dict[str, Any]:
         arrays = content["arrays"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(altered(recipe, path)) from error
-    if checksum(arrays) != recipe.checksum or content != manifest(recipe, arrays):
+    if checksum(arrays) != (recipe.checksum or checksum(arrays)) or content != manifest(recipe, arrays):
         raise UserError(altered(recipe, path))
     return arrays
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from repro.data import embedded as samples
-from repro.data import mnist, prepared
+from repro.data import documents, mnist, prepared
 from repro.data.dataset import Cases, Dataset
 from repro.data.recipe import SPLITS, Arrays, Recipe, decoded
 from repro.data.sources import data_folder
 from repro.errors import UserError
 
-RECIPES = {recipe.name: recipe for recipe in (mnist.RECIPE,)}
-SAMPLES = {sample.name: sample for sample in (samples.MNIST,)}
+RECIPES = {recipe.name: recipe for recipe in (mnist.RECIPE, documents.REUTERS21578, documents.RCV1)}
+SAMPLES = {sample.name: sample for sample in (samples.MNIST, documents.SAMPLE)}
 NAMES = tuple(RECIPES)
 
 
@@ -29,7 +29,7 @@ class Status(NamedTuple):
     path: Path | None  # the cache folder, or the file of an installed package; None: not installed
     ready: bool  # can be loaded without any raw file
     size: int  # bytes on disk, 0 if not ready
-    checksum: str  # the SHA-256 that the arrays must have
+    checksum: str  # the SHA-256 that the arrays must have; empty if none is registered
 
 
 def load(name: str, *, embedded: bool = False, data_dir: str | Path | None = None) -> Dataset:
@@ -50,8 +50,9 @@ def load(name: str, *, embedded: bool = False, data_dir: str | Path | None = Non
         name=recipe.name,
         source=recipe.source,
         kind=recipe.kind,
-        checksum=recipe.checksum,
+        checksum=prepared.settled(recipe),
         **{split: cases(recipe, arrays, split) for split in SPLITS},
+        **documents.names(arrays),
     )
 
 
@@ -73,7 +74,7 @@ def verify(name: str, *, embedded: bool = False) -> str:
     if not embedded and not prepared.folder(recipe).exists():
         raise UserError(f"{name} is not prepared in {prepared.cache_dir()}: run `repro data prepare {name}`")
     fetch(recipe, None)
-    return recipe.checksum
+    return prepared.settled(recipe)
 
 
 def status() -> list[Status]:
@@ -121,6 +122,8 @@ def fetch(recipe: Recipe, data_dir: str | Path | None) -> Arrays:
 
 def cases(recipe: Recipe, arrays: Arrays, split: str) -> Cases:
     """One split in the types and units that are learnt from."""
+    if recipe.kind == "count":
+        return documents.cases(arrays, split)
     inputs = np.array(arrays[f"{split}_inputs"], np.float32)
     inputs /= np.float32(recipe.unit)
     return Cases(inputs, np.array(arrays[f"{split}_labels"], np.int32))

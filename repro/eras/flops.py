@@ -17,7 +17,7 @@ def stack_flops(sizes: tuple[int, ...], n_cases: int, n_epochs: int, k: int = 1)
     return learning + sum(2.0 * a * b * n_cases for a, b in pairs[:-1])
 
 
-def backprop_flops(layers: tuple[int, ...], n_cases: float) -> float:
+def backprop_flops(layers: tuple[int, ...], n_cases: int) -> float:
     """One loss with its gradient on n_cases through a network with these layers, inputs to outputs.
 
     Forward, weight gradients, and back through every layer but the lowest.

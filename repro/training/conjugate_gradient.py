@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from repro.training.line_search import Point, line_search
+from repro.training.line_search import Point, dot, line_search
 
 RATIO = 100.0  # at most this much longer a first step than the last line search's
 
@@ -50,10 +50,11 @@ def conjugate_gradient(n_line_searches: int = 3) -> optax.GradientTransformation
         del params
         return ConjugateGradientState(jnp.int32(0))
 
-    def update(gradient, state, params=None, *, value, value_fn, **extra):
-        del state, extra
-        turn = _Turn(params, gradient, *_steepest(gradient, value), jnp.array(False), jnp.int32(1))
-        body = _next_turn(jax.value_and_grad(value_fn))
+    def update(updates, state, params=None, **extra_args):
+        del state
+        start = _steepest(updates, extra_args["value"])
+        turn = _Turn(params, updates, *start, failed=jnp.array(False), evaluations=jnp.int32(1))
+        body = _next_turn(jax.value_and_grad(extra_args["value_fn"]))
         turn = jax.lax.fori_loop(0, n_line_searches, lambda _, turn: body(turn), turn)
         return optax.tree.sub(turn.params, params), ConjugateGradientState(turn.evaluations)
 
@@ -62,7 +63,7 @@ def conjugate_gradient(n_line_searches: int = 3) -> optax.GradientTransformation
 
 def _steepest(gradient, value):
     """Down the gradient: direction, origin of the line, first step."""
-    slope = -optax.tree.vdot(gradient, gradient)
+    slope = -dot(gradient, gradient)
     return optax.tree.scale(-1, gradient), Point(jnp.zeros_like(value), value, slope), 1 / (1 - slope)
 
 
@@ -84,12 +85,11 @@ def _next_turn(value_and_grad: Callable) -> Callable[[_Turn], _Turn]:
 
 def _conjugate(old: _Turn, trial: Point, gradient: PyTree):
     """The Polak-Ribière direction from the trial point, its line's origin and first step."""
-    vdot = optax.tree.vdot
-    beta = (vdot(gradient, gradient) - vdot(old.gradient, gradient)) / vdot(old.gradient, old.gradient)
+    beta = (dot(gradient, gradient) - dot(old.gradient, gradient)) / dot(old.gradient, old.gradient)
     direction = optax.tree.add_scale(optax.tree.scale(-1, gradient), beta, old.direction)
-    downhill = vdot(gradient, direction) <= 0
+    downhill = dot(gradient, direction) <= 0
     direction = jax.tree.map(lambda d, g: jnp.where(downhill, d, -g), direction, gradient)
-    slope = vdot(gradient, direction)
+    slope = dot(gradient, direction)
     tiny = jnp.finfo(slope.dtype).tiny
     first_step = trial.step * jnp.minimum(RATIO, old.here.slope / (slope - tiny))
     return direction, Point(jnp.zeros_like(trial.value), trial.value, slope), first_step

@@ -73,10 +73,11 @@ def contrastive_trainer(
         gradient = contrastive_gradient(units, rbm, batch, model)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats; we do not
             updates, opt_state = optimiser.update(gradient, state.opt_state, rbm)
+            updated = jax.tree.map(jnp.add, rbm, updates)
         reconstruction = model if chains is None else _mean_field_reconstruction(units, rbm, batch)
         info = {"reconstruction_error": jnp.sum((batch - reconstruction) ** 2, axis=1).mean()}
         chains = None if chains is None else model
-        return ContrastiveState(optax.apply_updates(rbm, updates), opt_state, chains), info
+        return ContrastiveState(updated, opt_state, chains), info
 
     return Trainer(init, step)
 
@@ -100,7 +101,11 @@ def _optimiser(config: Contrastive, steps_per_epoch: int) -> optax.GradientTrans
     early, late = config.momentum
     switch = config.momentum_epoch * steps_per_epoch
     return optax.chain(
-        optax.add_decayed_weights(config.weight_decay, mask=RBM(True, False, False)),
+        optax.add_decayed_weights(config.weight_decay, mask=_weights_only),
         optax.inject_hyperparams(optax.trace)(decay=lambda step: jnp.where(step < switch, early, late)),
         optax.scale(-config.learning_rate),
     )
+
+
+def _weights_only(rbm: Any) -> Any:
+    return rbm._replace(weights=True, visible_bias=False, hidden_bias=False)

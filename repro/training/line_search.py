@@ -39,6 +39,11 @@ class Search(NamedTuple):
     evaluations: Int[Array, ""]
 
 
+def dot(a: PyTree, b: PyTree) -> Float[Array, ""]:
+    """The inner product of two parameter vectors."""
+    return jnp.asarray(optax.tree.vdot(a, b))
+
+
 def line_search(
     value_and_grad: Callable, params: PyTree, direction: PyTree, origin: Point, first_step: Float[Array, ""]
 ) -> tuple[Search, Bool[Array, ""]]:
@@ -49,7 +54,7 @@ def line_search(
 
     def evaluate(step):
         value, gradient = value_and_grad(optax.tree.add_scale(params, step, direction))
-        return Point(step, value, optax.tree.vdot(gradient, direction)), gradient
+        return Point(step, value, dot(gradient, direction)), gradient
 
     def advance(search):
         too_far = _too_far(search.trial, origin)

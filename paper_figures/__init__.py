@@ -1,0 +1,15 @@
+"""The pictures: one module per figure, each with one `draw(results, profile)`; they read results only."""
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from paper_figures.house import figures_folder, save
+
+__all__ = ["all_figures", "figures_folder", "save"]
+
+
+def all_figures() -> dict[str, ModuleType]:
+    """Every figure's module by name, such as `fig_2b`."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("fig_"))
+    return {name: importlib.import_module(f"paper_figures.{name}") for name in names}

@@ -1,0 +1,54 @@
+"""Reuters-21578, Distribution 1.0: Reuters stories of 1987, of which 11,367 have topics.
+
+Stands in for RCV1-v2 where that cannot be had: the same agency, the same kind of topics, a seventieth of the
+stories. Copyright Reuters Ltd. and Carnegie Group, free for research.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from repro.data.documents.archive import archive, read_members
+from repro.data.documents.sgml import read_stories
+from repro.data.documents.stored import random_halves, stored
+from repro.data.documents.table import N_WORDS, Document, tabulate
+from repro.data.documents.words import stemming
+from repro.data.recipe import Arrays, Recipe
+from repro.data.sources import Source, host, registered
+
+MEMBERS = registered(Path(__file__).with_name("members.tsv"))
+ARCHIVE = Source(MEMBERS[0].url, 0, "", "reuters21578.tar.gz")
+
+
+def decode(scratch: Path, data_dir: Path | None) -> Arrays:
+    """The 2000 commonest stems of each story that has a topic, titles included; random halves.
+
+    The label is the topic that a story lists first; the lists are in no particular order.
+    """
+    path = archive("reuters21578", ARCHIVE, scratch, data_dir)
+    corpus = documents(path)
+    table = tabulate("reuters21578", lambda: corpus, N_WORDS)
+    return stored("reuters21578", table, random_halves(len(table.numbers)))
+
+
+def documents(path: Path) -> list[Document]:
+    """The stories of the archive that have topics, in order."""
+    stems = stemming()
+    return [
+        Document(story.number, story.topics[0], stems(story.text))
+        for name, content in read_members(path, MEMBERS).items()
+        for story in read_stories(f"{path}: {name}", content)
+        if story.topics
+    ]
+
+
+RECIPE = Recipe(
+    name="reuters21578",
+    source="full",
+    version="1.0.0",
+    kind="count",
+    origin=host(MEMBERS),
+    unit=1,
+    checksum="593319215bb1b72d9c1ca31f11494d850a4bcf294ef9c3999fd3f956b6f854ce",
+    decode=decode,
+)

@@ -1,0 +1,158 @@
+"""The two arms: what differs between them, and what must not."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+import scipy.linalg
+
+from repro.arms import PROGRAMS, Arm, PrincipalComponents, rate_choice
+from repro.arms.arm import flops, start
+from repro.arms.outcome import folds, pictures
+from repro.data.dataset import Cases, Dataset
+from repro.eras.flops import backprop_flops, contrastive_flops, stack_flops
+from repro.models.autoencoder import Architecture
+from repro.training.contrastive import Contrastive
+from repro.training.greedy import Pretraining
+
+TINY = Arm(widths=(9, 5, 2), n_epochs=2, batch_size=10, pretraining=Pretraining(n_epochs=2, batch_size=10))
+
+
+@pytest.fixture(autouse=True)
+def single_precision():
+    """As experiments compute."""
+    with jax.enable_x64(False):
+        yield
+
+
+@pytest.fixture
+def data():
+    draw = np.random.default_rng(3)
+
+    def cases(n):
+        pixels = draw.random((n, 3)) @ draw.random((3, 16))
+        return Cases((pixels / pixels.max()).astype(np.float32), np.arange(n, dtype=np.int32) % 10)
+
+    return Dataset("made up", "embedded", "binary", "0", cases(40), cases(10), cases(20))
+
+
+def keys(*seeds):
+    return jax.vmap(jax.random.key)(np.array(seeds, np.uint32))
+
+
+def run(config, data, *seeds):
+    return PROGRAMS[type(config)](config, data, keys(*seeds))
+
+
+def without_times(outcome):
+    keep = {k: v for k, v in outcome.metrics.items() if not k.endswith("seconds")}
+    return keep, {k: v for k, v in outcome.curves.items() if k != "seconds"}, outcome.arrays
+
+
+def assert_close(a, b, **tolerance):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **tolerance), a, b)
+
+
+@pytest.mark.parametrize("optimiser", ["cg", "adam"])
+def test_with_learning_rate_zero_the_arms_are_one_network_bit_for_bit(data, optimiser):
+    """Pretraining at rate 0, weights and decay, leaves the very weights the direct arm starts from; and
+    everything after the start, data order, loss and budget, is the same program."""
+    nothing = Pretraining(
+        n_epochs=2, batch_size=10, contrastive=Contrastive(learning_rate=0.0), top_learning_rate=0.0
+    )
+    pretrained = replace(TINY, pretraining=nothing, optimiser=optimiser, learning_rate=0.01)
+    direct = replace(pretrained, start="gaussian")
+    ours, theirs = run(pretrained, data, 0), run(direct, data, 0)
+    for name in ("test_squared_error", "train_cross_entropy", "test_squared_error_before"):
+        np.testing.assert_array_equal(ours.metrics[name], theirs.metrics[name])
+    np.testing.assert_array_equal(ours.curves["loss"], theirs.curves["loss"])
+    jax.tree.map(np.testing.assert_array_equal, ours.arrays, theirs.arrays)
+
+
+def test_pretraining_moves_the_start(data):
+    architecture = Architecture((16, *TINY.widths))
+    inputs = jax.device_put(data.full_train.inputs)
+    pretrained, direct = (
+        start(replace(TINY, start=name), architecture, keys(0), inputs).params
+        for name in ("pretrained", "gaussian")
+    )
+    kernels = (np.asarray(params["encoder"][0]["kernel"][...]) for params in (pretrained, direct))
+    assert np.abs(np.subtract(*kernels)).max() > 1e-3
+
+
+@pytest.mark.parametrize("start_name", ["pretrained", "gaussian", "glorot"])
+def test_seeds_side_by_side_are_the_seeds_one_by_one(data, start_name):
+    config = replace(TINY, start=start_name)
+    together, alone = run(config, data, 0, 1), [run(config, data, seed) for seed in (0, 1)]
+    for i, one in enumerate(alone):
+        mine = jax.tree.map(lambda x, i=i: x[i : i + 1], without_times(together))
+        assert_close(mine[:2], without_times(one)[:2], rtol=2e-3)  # float32 through line searches
+
+
+def test_same_seed_same_bytes_and_other_seed_other_bytes(data):
+    jax.tree.map(
+        np.testing.assert_array_equal, without_times(run(TINY, data, 5)), without_times(run(TINY, data, 5))
+    )
+    other = run(TINY, data, 6)
+    assert run(TINY, data, 5).metrics["test_squared_error"] != other.metrics["test_squared_error"]
+
+
+def test_training_lowers_the_error_and_curves_end_at_the_final_scores(data):
+    outcome = run(TINY, data, 0)
+    assert outcome.metrics["train_cross_entropy"] < outcome.metrics["train_cross_entropy_before"]
+    assert outcome.curves["test_squared_error"].shape == (1, 2)
+    np.testing.assert_array_equal(
+        outcome.curves["test_squared_error"][:, -1], outcome.metrics["test_squared_error"]
+    )
+
+
+def test_the_final_fold_learns_from_all_training_cases_and_the_choice_never_sees_test(data):
+    final, choice = folds(data, "final"), folds(data, "choice")
+    assert set(final) == {"train", "test"} and set(choice) == {"train", "valid"}
+    assert len(final["train"].inputs) == 50 and len(choice["train"].inputs) == 40
+    np.testing.assert_array_equal(final["train"].inputs[40:], data.valid.inputs)
+
+
+def test_the_chosen_rate_has_the_lowest_validation_error(data):
+    arm = replace(TINY, start="glorot", optimiser="adam", rates=(1e-6, 1e-2, 1e-4), rate_epochs=3)
+    metrics = run(rate_choice(arm), data, 0).metrics
+    errors = {rate: metrics[f"valid_cross_entropy_rate_{rate:g}"][0] for rate in arm.rates}
+    assert metrics["learning_rate"][0] == min(errors, key=errors.get) == 1e-2
+    assert not any("test" in name for name in metrics)
+
+
+@pytest.mark.parametrize("n", [0, 2, 5])
+def test_pca_is_the_projection_on_the_largest_eigenvectors(data, n):
+    train, test = data.full_train.inputs.astype(float), data.test.inputs.astype(float)
+    mean = train.mean(0)
+    _, vectors = scipy.linalg.eigh(np.cov((train - mean).T))
+    basis = vectors[:, len(mean) - n :]
+    residual = (test - mean) - (test - mean) @ basis @ basis.T
+    outcome = run(PrincipalComponents(n), data, 0)
+    np.testing.assert_allclose(
+        outcome.metrics["test_squared_error"], [(residual**2).sum(1).mean()], rtol=1e-6
+    )
+
+
+def test_pictures_show_the_first_case_of_each_class(data):
+    shown = pictures(data.test, lambda x: x[None] * 0.5, lambda x: x[None, :, :2])
+    np.testing.assert_array_equal(
+        shown["example_inputs"][0], np.rint(data.test.inputs[:10] * 255).astype(np.uint8)
+    )
+    np.testing.assert_array_equal(shown["code_labels"][0], np.sort(data.test.labels))
+
+
+def test_flops_of_a_small_network_counted_by_hand():
+    assert contrastive_flops(4, 3, n_cases=2) == 2 * 5 * 12 * 2  # up, down, up, and two outer products
+    assert stack_flops((4, 3, 2), 1, n_epochs=3) == 3 * (10 * 12 + 10 * 6) + 2 * 12
+    forward, outer, back = 2 * (12 + 6 + 6 + 12), 2 * (12 + 6 + 6 + 12), 2 * (6 + 6 + 12)
+    assert backprop_flops((4, 3, 2, 3, 4), 1) == forward + outer + back
+
+
+def test_flops_count_the_line_searches_made(data):
+    outcome = run(replace(TINY, start="gaussian"), data, 0)
+    per_evaluation = backprop_flops((16, 9, 5, 2, 5, 9, 16), 10)
+    evaluations = outcome.curves["evaluations"].sum() * 5  # minibatches of an epoch
+    np.testing.assert_allclose(outcome.metrics["flops"], per_evaluation * evaluations, rtol=1e-6)
+    assert flops.__doc__
