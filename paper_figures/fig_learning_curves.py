@@ -22,21 +22,20 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from paper_figures import arms, house
 from paper_figures.evidence import curves, in_print, require, scores
 
-NEEDED = ("pretrained-cg", "pca", "mean-image")
-
 
 @house.style()
 def draw(results: Path, profile: str) -> Figure:
     """Draw the figure from the tables of a profile."""
     table, trained = scores(results, profile, "mnist"), curves(results, profile, "mnist")
-    require(NEEDED, table.index, "mnist", profile)
+    require(["pretrained-cg", "pca", "mean-image"], table.index, "mnist", profile)
     figure = Figure(figsize=(6.5, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     _curves(left, "epoch", trained, table)
     _curves(right, "seconds", trained[trained.seconds > 0], table)
     _scales(left, right, trained, table)
     _references(left, right, table, {*trained.variant})
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    columns = 3 if trained.device.nunique() == 1 else 2
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     house.mark(figure, profile)
     return figure
 
@@ -61,7 +60,7 @@ def _scales(left: Axes, right: Axes, trained: pd.DataFrame, table: pd.DataFrame)
     left.yaxis.set_major_formatter("{x:g}")
     left.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
     left.set(xlabel="fine-tuning epoch", ylabel="test squared error per image")
-    right.set(xscale="log", xlabel=f"seconds, pretraining included ({', '.join(trained.device.unique())})")
+    right.set(xscale="log", xlabel="seconds, pretraining included\n" + ", ".join(trained.device.unique()))
     right.xaxis.set_major_formatter("{x:g}")
 
 

@@ -53,7 +53,7 @@ def name_heights(axes: Axes, names: list[tuple[float, str, str]]) -> None:
     """Names (height, name, variant) to the right of log-scaled axes, as near to their heights as they fit."""
     low, high = np.log(axes.get_ylim())
     places = np.array([[(np.log(height) - low) / (high - low)] for height, _, _ in names])
-    for (place,), (_, name, variant) in zip(apart(places, 0.05), names, strict=True):
+    for (place,), (_, name, variant) in zip(apart(places, 0.06), names, strict=True):
         how = {"va": "center", "size": 7, "transform": axes.transAxes, "gid": variant}
         axes.text(1.02, place, name, color=arms.colour(variant), **how)
 
