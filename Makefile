@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce test check tables figures
+.PHONY: help install reproduce test check tables figures clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,3 +39,6 @@ tables: $(READY)  ## rebuild the committed tables from the committed records
 
 figures: $(READY)  ## redraw the committed figures from the committed tables
 	$(BIN)/repro figures
+
+clean:  ## forget the quick profile's results, so that `make reproduce` runs everything again
+	rm -rf results/quick

@@ -126,11 +126,9 @@ def _run_variant(experiment, order, variant, config, data, console) -> list[Path
     n_seeds = 1 if getattr(config, "deterministic", False) else order.seeds or experiment.seeds[order.profile]
     paths = {seed: record_path(folder, variant, seed, config, platform) for seed in range(n_seeds)}
     missing = [seed for seed, path in paths.items() if not path.exists()]
-    recorded = [str(seed) for seed in paths if seed not in missing]
-    if recorded:
-        console.print(
-            f"{experiment.name}/{variant}: seed {', '.join(recorded)} already recorded", highlight=False
-        )
+    for seed in (seed for seed in paths if seed not in missing):
+        commit = load_record(paths[seed]).provenance["commit"][:8]
+        console.print(f"{experiment.name}/{variant}: seed {seed} is already recorded, by commit {commit}")
     side_by_side = [missing] if platform != "cpu" else [[seed] for seed in missing]
     for seeds in filter(None, side_by_side):
         _run_seeds(
@@ -150,9 +148,7 @@ def _run_seeds(experiment, profile, variant, config, data: Dataset, paths: dict[
         outcome = PROGRAMS[type(config)](config, data, keys, watch)
     origin |= {
         "wall_seconds": round(time.perf_counter() - began, 2),
-        "load_average": round(
-            os.getloadavg()[1], 2
-        ),  # of five minutes: above `cores`, the times are too long
+        "load_average": round(os.getloadavg()[1], 2),  # of five minutes; more than `cores`: slow clock
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
     for i, (seed, path) in enumerate(paths.items()):
@@ -162,11 +158,8 @@ def _run_seeds(experiment, profile, variant, config, data: Dataset, paths: dict[
         )
         save_record(path, record, one.arrays)
     watch.forget()
-    seconds = origin["wall_seconds"]
-    console.print(
-        f"{experiment.name}/{variant}: recorded seed {', '.join(map(str, seeds))} in {seconds:.0f} s",
-        highlight=False,
-    )
+    done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
+    console.print(f"{experiment.name}/{variant}: {done}")
 
 
 def out_of_range(experiment: Experiment, order: Order, paths: list[Path]) -> list[str]:

@@ -69,6 +69,27 @@ def expected_mean_field_cd1(rbm, v_prob):
     return [m - d for m, d in zip(model, expectations(rbm, v_prob), strict=True)]
 
 
+# --- documents: RBMs over every sequence of words, by enumeration -------------------------------------
+
+
+def documents(n_words, n_vocabulary):
+    """All sequences of n_words words, and the word counts of each."""
+    sequences = list(itertools.product(range(n_vocabulary), repeat=n_words))
+    sequences = np.array(sequences, int).reshape(len(sequences), n_words)
+    return sequences, np.stack([(sequences == word).sum(axis=1) for word in range(n_vocabulary)], axis=1)
+
+
+def document_joint(rbm, n_words, bias_factor):
+    """p(sequence, h): each word adds its b and W.h, the hidden units add bias_factor times c.h."""
+    W, b, c = float64(rbm)
+    sequences, _ = documents(n_words, len(b))
+    table = np.empty((len(sequences), 2 ** len(c)))
+    for i, words in enumerate(sequences):
+        for j, h in enumerate(states(len(c))):
+            table[i, j] = np.exp(sum(b[w] + W[w] @ h for w in words) + bias_factor * (c @ h))
+    return table
+
+
 # --- conjugate gradients after Rasmussen's description, as nested loops over numbers ------------------
 
 

@@ -5,10 +5,19 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from oracle import float64, joint, sigmoid, states, unnormalised_log_prob
+from oracle import document_joint, documents, float64, joint, sigmoid, states, unnormalised_log_prob
 
 from repro.models.autoencoder import Architecture, cross_entropy, glorot_start, network, reconstruct, unroll
-from repro.models.rbm import RBM, Units, energy, free_energy, hidden_mean, sample, visible_mean
+from repro.models.rbm import (
+    RBM,
+    Units,
+    energy,
+    free_energy,
+    hidden_mean,
+    sample_hidden,
+    sample_visible,
+    visible_mean,
+)
 from repro.models.stack import down, random_stack, up
 
 BINARY, LINEAR = Units(), Units(hidden="real")
@@ -52,10 +61,72 @@ def test_linear_hidden_units_by_quadrature(rbm):
         np.testing.assert_allclose(hidden_mean(LINEAR, rbm, jnp.asarray(v)), mean, rtol=1e-7)
 
 
+def test_real_visible_units_by_quadrature(rbm):
+    """exp(-E) integrated over two Gaussian visibles for each h: their mean and variance are the conditional."""
+    units = Units(visible="real")
+    rbm = RBM(rbm.weights[:2], rbm.visible_bias[:2], rbm.hidden_bias)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    grid = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), -1).reshape(-1, 2)
+    mass = np.outer(weights, weights).ravel() * np.exp(0.5 * (grid**2).sum(1))
+    E = jax.vmap(jax.vmap(energy, (None, None, None, 0)), (None, None, 0, None))
+    table = np.exp(-np.asarray(E(units, rbm, jnp.asarray(grid), jnp.asarray(states(3)))))  # [grid, 8]
+    for j, h in enumerate(states(3)):
+        p = table[:, j] * mass / (table[:, j] @ mass)
+        np.testing.assert_allclose(visible_mean(units, rbm, jnp.asarray(h)), p @ grid, rtol=1e-7)
+        np.testing.assert_allclose(p @ grid**2 - (p @ grid) ** 2, np.ones(2), rtol=1e-7)
+    for i in (0, 700, 3000):
+        v = jnp.asarray(grid[i])
+        np.testing.assert_allclose(free_energy(units, rbm, v), -np.log(table[i].sum()), rtol=1e-12)
+        np.testing.assert_allclose(
+            hidden_mean(units, rbm, v), table[i] @ states(3) / table[i].sum(), rtol=1e-12
+        )
+
+
+@pytest.mark.parametrize(("bias_per_word", "n_words"), [(True, 4), (False, 4), (True, 1), (True, 0)])
+def test_documents_are_draws_from_one_softmax(rbm, bias_per_word, n_words):
+    """Against every sequence of words over a vocabulary of four, with its own hidden and word conditionals."""
+    units = Units(visible="count", bias_per_word=bias_per_word)
+    table = document_joint(rbm, n_words, n_words if bias_per_word else 1)
+    _, counts = documents(n_words, 4)
+    v, h = jnp.asarray(counts, float), jnp.asarray(states(3))
+    E = jax.vmap(jax.vmap(energy, (None, None, None, 0)), (None, None, 0, None))(units, rbm, v, h)
+    np.testing.assert_allclose(np.exp(-np.asarray(E)), table, rtol=1e-12)
+    F = jax.vmap(free_energy, (None, None, 0))(units, rbm, v)
+    np.testing.assert_allclose(np.exp(-np.asarray(F)), table.sum(axis=1), rtol=1e-12)
+    hidden = jax.vmap(hidden_mean, (None, None, 0))(units, rbm, v)
+    np.testing.assert_allclose(hidden, table @ states(3) / table.sum(axis=1, keepdims=True), rtol=1e-12)
+    words = (table / table.sum(axis=0)).T @ counts
+    ours = jax.vmap(lambda h: visible_mean(units, rbm, h, float(n_words)))(h)
+    np.testing.assert_allclose(ours, words, rtol=1e-12, atol=1e-15)
+
+
+def test_long_and_empty_documents_stay_finite():
+    with jax.enable_x64(False):
+        rbm = RBM(*(jr.normal(jr.key(i), shape) for i, shape in enumerate([(2000, 50), (2000,), (50,)])))
+        units = Units(visible="count")
+        for document in (jnp.zeros(2000), jnp.full(2000, 2.0), jnp.zeros(2000).at[7].set(9000.0)):
+            h = hidden_mean(units, rbm, document)
+            v = sample_visible(jr.key(1), units, visible_mean(units, rbm, h, document.sum()))
+            assert jnp.isfinite(free_energy(units, rbm, document)) and jnp.all(jnp.isfinite(h))
+            assert float(v.sum()) == float(document.sum())
+
+
+def test_sampled_documents_have_their_softmax(n=40_000, z=4.5):
+    probability = np.array([0.5, 0.05, 0.15, 0.3])
+    mean = jnp.asarray(7 * probability)
+    drawn = jax.lax.map(lambda key: sample_visible(key, Units(visible="count"), mean), jr.split(jr.key(2), n))
+    drawn = np.asarray(drawn)
+    assert np.all(drawn.sum(axis=1) == 7)
+    standard_error = np.sqrt(7 * probability * (1 - probability) / n)
+    assert np.all(np.abs(drawn.mean(axis=0) - mean) < z * standard_error)
+    covariance = np.cov(drawn.T)[0, 3]
+    assert abs(covariance + 7 * 0.5 * 0.3) < z * 2 * 7 * 0.5 / np.sqrt(n)
+
+
 @pytest.mark.parametrize("kind", ["binary", "real"])
 def test_samples_have_their_mean_and_variance(kind, n=200_000, z=4.5):
     mean = jnp.array([0.1, 0.5, 0.85])
-    draws = np.asarray(sample(jr.key(3), kind, jnp.broadcast_to(mean, (n, 3))))
+    draws = np.asarray(sample_hidden(jr.key(3), Units(hidden=kind), jnp.broadcast_to(mean, (n, 3))))
     variance = np.asarray(mean * (1 - mean)) if kind == "binary" else np.ones(3)
     assert np.all(np.abs(draws.mean(0) - mean) < z * np.sqrt(variance / n))
     if kind == "real":

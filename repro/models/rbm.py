@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-Kind = Literal["binary", "real"]
+VisibleKind = Literal["binary", "real", "count"]
+HiddenKind = Literal["binary", "real"]
 
 
 class RBM(NamedTuple):
@@ -27,52 +28,87 @@ class RBM(NamedTuple):
 
 @dataclass(frozen=True)
 class Units:
-    """What the units are: "binary" states are 0 or 1; "real" ones Gaussian with unit variance."""
+    """What the units are.
 
-    visible: Literal["binary"] = "binary"
-    hidden: Kind = "binary"
+    "binary" states are 0 or 1; "real" ones are Gaussian with unit variance; "count" visibles are the word
+    counts of a document of N = ∑ᵢ vᵢ words, N draws from one softmax   [salakhutdinov2009replicated].
+    """
+
+    visible: VisibleKind = "binary"
+    hidden: HiddenKind = "binary"
+    bias_per_word: bool = True  # counts: hidden biases times N; False as in 2006, where only W counts N times
 
 
 def energy(units: Units, rbm: RBM, v: Float[Array, " V"], h: Float[Array, " H"]) -> Float[Array, ""]:
-    """E(v, h) = -b.v - v.W.h - c.h, in nats; for real hiddens ½|h - c|² instead of -c.h.
+    """E(v, h) = visible term + hidden term - v.W.h, in nats.
 
-    Sources: hinton2006science, note 7; hinton2012guide, eq. 1 and section 13.2 (unit variance).
+    The visible term is -b.v, for real units ½|v - b|²; the hidden term -c.h, times N for counts with a bias
+    per word, for real units ½|h - c|².
+    Sources: hinton2006science, notes 7 and 12; hinton2012guide, eq. 1 and section 13.2 (unit variance);
+    salakhutdinov2009replicated, eq. 4.
     """
     W, b, c = rbm
-    own = 0.5 * jnp.sum((h - c) ** 2) if units.hidden == "real" else -(c @ h)
-    return own - b @ v - v @ W @ h
+    of_visible = 0.5 * jnp.sum((v - b) ** 2) if units.visible == "real" else -(b @ v)
+    of_hidden = 0.5 * jnp.sum((h - c) ** 2) if units.hidden == "real" else -_times(units, v) * (c @ h)
+    return of_visible + of_hidden - v @ W @ h
 
 
 def free_energy(units: Units, rbm: RBM, v: Float[Array, " V"]) -> Float[Array, ""]:
     """F(v) = -log ∑ₕ exp(-E(v, h)) in nats; for real hiddens the sum is an integral.
 
-    binary: -b.v - ∑ⱼ softplus(cⱼ + v.Wⱼ).   real: -b.v - c.u - ½|u|² - (H/2) log 2π with u = v.W.
+    The visible term of the energy, less ∑ⱼ softplus(input to j), or for real hiddens, with u = v.W,
+    less c.u + ½|u|² + (H/2) log 2π.
     """
     W, b, c = rbm
-    u = v @ W
+    of_visible = 0.5 * jnp.sum((v - b) ** 2) if units.visible == "real" else -(b @ v)
     if units.hidden == "real":
-        return -(b @ v) - c @ u - 0.5 * (u @ u) - 0.5 * len(c) * jnp.log(2 * jnp.pi)
-    return -(b @ v) - jnp.sum(jax.nn.softplus(c + u))
+        u = v @ W
+        return of_visible - c @ u - 0.5 * (u @ u) - 0.5 * len(c) * jnp.log(2 * jnp.pi)
+    return of_visible - jnp.sum(jax.nn.softplus(_hidden_input(units, rbm, v)))
 
 
 def hidden_mean(units: Units, rbm: RBM, v: Float[Array, " V"]) -> Float[Array, " H"]:
-    """E[h | v]: probabilities σ(c + v.W) of binary hiddens, means c + v.W of real ones."""
-    W, _, c = rbm
-    return _mean(units.hidden, c + v @ W)
+    """E[h | v]: the input c + v.W of real hiddens, probabilities σ(input) of binary ones."""
+    total_input = _hidden_input(units, rbm, v)
+    return total_input if units.hidden == "real" else jax.nn.sigmoid(total_input)
 
 
-def visible_mean(units: Units, rbm: RBM, h: Float[Array, " H"]) -> Float[Array, " V"]:
-    """E[v | h]: probabilities σ(b + W.h) of binary visibles."""
+def visible_mean(
+    units: Units, rbm: RBM, h: Float[Array, " H"], n_words: Float[Array, ""] | float = 1.0
+) -> Float[Array, " V"]:
+    """E[v | h], with x = b + W.h: x of real, σ(x) of binary visibles, n_words softmax(x) of counts."""
     W, b, _ = rbm
-    return _mean(units.visible, b + W @ h)
+    x = b + W @ h
+    if units.visible == "count":
+        return n_words * jax.nn.softmax(x)
+    return x if units.visible == "real" else jax.nn.sigmoid(x)
 
 
-def sample(key: Key[Array, ""], kind: Kind, mean: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """States of independent units of one kind with the given means."""
+def _hidden_input(units: Units, rbm: RBM, v: Float[Array, " V"]) -> Float[Array, " H"]:
+    W, _, c = rbm
+    return _times(units, v) * c + v @ W
+
+
+def _times(units: Units, v: Float[Array, " V"]) -> Float[Array, ""] | float:
+    """How many times the biases of binary hiddens count."""
+    per_word = units.visible == "count" and units.hidden == "binary" and units.bias_per_word
+    return jnp.sum(v) if per_word else 1.0
+
+
+def sample_hidden(key: Key[Array, ""], units: Units, mean: Float[Array, "*B H"]) -> Float[Array, "*B H"]:
+    """States of the hidden units with these means."""
+    return _noisy(key, units.hidden, mean)
+
+
+def sample_visible(key: Key[Array, ""], units: Units, mean: Float[Array, " V"]) -> Float[Array, " V"]:
+    """States of the visible units with these means; counts are ∑ᵢ meanᵢ draws from one softmax."""
+    if units.visible == "count":
+        n_words = jnp.round(jnp.sum(mean))
+        return jr.multinomial(key, n_words, mean / jnp.maximum(n_words, 1)).astype(mean.dtype)
+    return _noisy(key, units.visible, mean)
+
+
+def _noisy(key, kind, mean):
     if kind == "real":
         return mean + jr.normal(key, mean.shape, mean.dtype)
     return jr.bernoulli(key, mean).astype(mean.dtype)
-
-
-def _mean(kind: Kind, total_input: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    return total_input if kind == "real" else jax.nn.sigmoid(total_input)

@@ -93,7 +93,7 @@ def _negative_phase(key, units, config, rbm, start):
 
 
 def _mean_field_reconstruction(units, rbm, batch):
-    return jax.vmap(lambda v: visible_mean(units, rbm, hidden_mean(units, rbm, v)))(batch)
+    return jax.vmap(lambda v: visible_mean(units, rbm, hidden_mean(units, rbm, v), jnp.sum(v)))(batch)
 
 
 def _optimiser(config: Contrastive, steps_per_epoch: int) -> optax.GradientTransformation:

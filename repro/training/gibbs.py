@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from repro.models.rbm import RBM, Units, hidden_mean, sample, visible_mean
+from repro.models.rbm import RBM, Units, hidden_mean, sample_hidden, sample_visible, visible_mean
 
 
 def gibbs_step(
@@ -18,9 +18,9 @@ def gibbs_step(
     The authors' program leaves the reconstruction a probability   [hinton2006code, rbm.m].
     """
     key_h, key_v = jr.split(key)
-    h = sample(key_h, units.hidden, hidden_mean(units, rbm, v))
-    v_mean = visible_mean(units, rbm, h)
-    return v_mean if mean_field else sample(key_v, units.visible, v_mean)
+    h = sample_hidden(key_h, units, hidden_mean(units, rbm, v))
+    v_mean = visible_mean(units, rbm, h, jnp.sum(v))
+    return v_mean if mean_field else sample_visible(key_v, units, v_mean)
 
 
 def gibbs_chain(
