@@ -17,3 +17,7 @@ Conventions
     per case and do not change with the size of the minibatch.
     Squared error is the sum over pixels of (x - x_hat)^2, averaged over images, not clipped.
 """
+
+from typing import Literal
+
+VisibleKind = Literal["binary", "real", "count"]  # pixels in [0, 1]; unit variance; words of a document

@@ -145,7 +145,7 @@ def test_pictures_show_the_first_case_of_each_class(data):
 
 def test_flops_of_a_small_network_counted_by_hand():
     assert contrastive_flops(4, 3, n_cases=2) == 2 * 5 * 12 * 2  # up, down, up, and two outer products
-    assert stack_flops((4, 3, 2), 1, n_epochs=3) == 3 * (10 * 12 + 10 * 6) + 2 * 12
+    assert stack_flops((4, 3, 2), 1, n_epochs=(3, 3)) == 3 * (10 * 12 + 10 * 6) + 2 * 12
     forward, outer, back = 2 * (12 + 6 + 6 + 12), 2 * (12 + 6 + 6 + 12), 2 * (6 + 6 + 12)
     assert backprop_flops((4, 3, 2, 3, 4), 1) == forward + outer + back
 

@@ -1,16 +1,13 @@
-"""Documents as word counts: the parsers on small files in the exact formats, and the real corpora.
+"""Documents as word counts: what arrives from the real corpora and from a small one in RCV1's formats."""
 
-Tests of the real Reuters-21578 run where REPRO_DATA_DIR names a folder with `reuters21578/` in it.
-"""
-
-import functools
 import gzip
+import json
 import os
 import re
+import sys
 import tarfile
 import tracemalloc
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +15,12 @@ import pytest
 from scipy.sparse import csr_array
 
 from repro import data
-from repro.data import prepared, registry
+from repro.data import prepared
 from repro.data.documents import rcv1, reuters21578, sample
 from repro.data.documents.archive import read_members
-from repro.data.documents.lyrl import read_tokens, read_topics
-from repro.data.documents.sgml import Story, read_stories
-from repro.data.documents.stored import random_halves
-from repro.data.documents.table import Document, tabulate
-from repro.data.documents.words import stemming
-from repro.data.recipe import SPLITS
+from repro.data.documents.sgml import read_stories
+from repro.data.recipe import SPLITS, describe
+from repro.errors import UserError
 
 RAW = Path(os.environ.get("REPRO_DATA_DIR", "no-such-folder"))
 ARCHIVE = RAW / "reuters21578" / "reuters21578.tar.gz"
@@ -42,6 +36,13 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+def refused(pattern, call, *args, **kwargs) -> str:
+    """The message of the UserError that a call must raise."""
+    with pytest.raises(UserError, match=pattern) as caught:
+        call(*args, **kwargs)
+    return str(caught.value)
+
+
 @pytest.fixture(scope="module")
 def reuters_cache(tmp_path_factory):
     """A cache that holds Reuters-21578, prepared once."""
@@ -53,53 +54,9 @@ def reuters_cache(tmp_path_factory):
 
 
 # --- Reuters-21578 -----------------------------------------------------------------------------------------
-
-SGML = b"""<!DOCTYPE lewis SYSTEM "lewis.dtd">
-<REUTERS TOPICS="YES" LEWISSPLIT="TRAIN" CGISPLIT="TRAINING-SET" OLDID="5544" NEWID="1">
-<DATE>26-FEB-1987 15:01:01.79</DATE>
-<MKNOTE>by hand</MKNOTE>
-<TOPICS><D>wheat</D><D>barley</D></TOPICS>
-<PLACES><D>usa</D></PLACES>
-<PEOPLE></PEOPLE>
-<ORGS></ORGS>
-<EXCHANGES></EXCHANGES>
-<COMPANIES></COMPANIES>
-<UNKNOWN> 
-&#5;&#5;&#5;C T
-u f BC-TWO-S&L   02-26 0105</UNKNOWN>
-<TEXT>&#2;
-<TITLE>TATE &amp; LYLE &lt;TATE.L></TITLE>
-<AUTHOR>    By An Author</AUTHOR>
-<DATELINE>    LONDON, Feb 26 - </DATELINE><BODY>Wheat rose.\xfc&#5;
- Reuter
-&#3;</BODY></TEXT>
-</REUTERS>
-<REUTERS TOPICS="NO" LEWISSPLIT="TEST" CGISPLIT="TRAINING-SET" OLDID="5545" NEWID="21578">
-<DATE>26-FEB-1987</DATE>
-<TOPICS></TOPICS>
-<TEXT TYPE="UNPROC">&#2;
-NIL 5 &lt; 6
-&#3;
-</TEXT>
-</REUTERS>
-"""  # noqa: W291
-
-
-def test_sgml_stories_are_read_with_topics_in_their_order_and_no_author_or_date():
-    first, second = read_stories("some.sgm", SGML)
-    assert (first.number, first.topics) == (1, ("wheat", "barley"))
-    assert first.text.split() == ["TATE", "&", "LYLE", "<TATE.L>", "Wheat", "rose.ü", "Reuter"]
-    assert second == Story(21578, (), second.text) and second.text.split() == ["NIL", "5", "<", "6"]
-
-
-def test_words_are_stemmed_and_stop_words_and_the_sign_off_left_out():
-    text = "The banks' U.S. Banking INTERESTS, and an interest-rate rise of 2.5 pct; they don't relate. Reuter"
-    by_hand = ["bank", "bank", "interest", "interest", "rate", "rise", "pct", "don", "relat"]
-    assert stemming()(text) == by_hand
-
-
-MONEY = """monei 1 market 3 given 2 late 2 help 1 worth 2 mln 4 stg 4 bank 1 england 1 said 1 provid 1
-unspecifi 1 assist 2 total 1 todai 1 compar 1 liquid 1 shortag 1 estim 1 revis 1""".split()  # story 3067
+ONCE = """monei help bank england said provid unspecifi total todai compar liquid shortag estim revis"""
+MONEY = {"market": 3, "given": 2, "late": 2, "worth": 2, "mln": 4, "stg": 4, "assist": 2}  # and the others
+MONEY |= dict.fromkeys(re.findall("[a-z]+", ONCE), 1)  # once: story 3067, counted by hand
 
 
 def stories_of(arrays):
@@ -113,7 +70,9 @@ def test_the_real_stories_are_all_there_once_and_split_in_halves(reuters_cache, 
         members = [m for m in archive if m.name.endswith(".sgm")]
         raw = b"".join(archive.extractfile(m).read() for m in members)
     expected = {
-        int(re.search(rb'NEWID="(\d+)"', story)[1]): re.search(rb"<TOPICS><D>([a-z-]+)</D>", story)[1].decode()
+        int(re.search(rb'NEWID="(\d+)"', story)[1]): re.search(rb"<TOPICS><D>([a-z-]+)</D>", story)[
+            1
+        ].decode()
         for story in raw.split(b"<REUTERS ")
         if b"<TOPICS><D>" in story
     }
@@ -121,7 +80,9 @@ def test_the_real_stories_are_all_there_once_and_split_in_halves(reuters_cache, 
     arrays, loaded = prepared.fetch(reuters21578.RECIPE, None), data.load("reuters21578")
     stories = stories_of(arrays)
     assert {split: len(x) for split, x in stories.items()} == {"train": 5115, "valid": 568, "test": 5684}
-    assert sorted(np.concatenate([*stories.values()])) == sorted(expected) and arrays["dropped"].tolist() == [0]
+    assert sorted(np.concatenate([*stories.values()])) == sorted(expected) and arrays["dropped"].tolist() == [
+        0
+    ]
     for split, numbers in stories.items():
         labels = getattr(loaded, split).labels
         assert [loaded.classes[label] for label in labels] == [expected[number] for number in numbers]
@@ -134,11 +95,10 @@ def test_the_real_counts_are_those_of_a_story_counted_by_hand(reuters_cache, mon
     loaded, arrays = data.load("reuters21578"), prepared.fetch(reuters21578.RECIPE, None)
     split, row = next((s, list(x).index(3067)) for s, x in stories_of(arrays).items() if 3067 in x)
     found = getattr(loaded, split).inputs[[row]].toarray()[0]
-    by_hand = dict(zip(MONEY[::2], map(int, MONEY[1::2]), strict=True))
     assert {loaded.vocabulary[i]: found[i] for i in np.flatnonzero(found)} == {
-        word: n for word, n in by_hand.items() if word in loaded.vocabulary
+        word: n for word, n in MONEY.items() if word in loaded.vocabulary
     }
-    assert {word for word in by_hand if word not in loaded.vocabulary} <= {"unspecifi"}
+    assert set(MONEY) - set(loaded.vocabulary) <= {"unspecifi"}
     assert loaded.classes[getattr(loaded, split).labels[row]] == "money-fx"
 
 
@@ -166,36 +126,6 @@ def test_the_members_of_the_real_archive_are_the_registered_ones():
 
 
 # --- RCV1-v2 -----------------------------------------------------------------------------------------------
-
-TOKENS = """.I 2286
-.W
-recov recov excit
-mexic mexic market
-
-.I 2290
-.W
-
-.I 2291
-.W
-market
-"""
-
-
-def test_lyrl_tokens_are_read_story_by_story(tmp_path):
-    (tmp_path / "t.gz").write_bytes(gzip.compress(TOKENS.encode()))
-    assert list(read_tokens(tmp_path / "t.gz")) == [
-        (2286, ["recov", "recov", "excit", "mexic", "mexic", "market"]),
-        (2290, []),
-        (2291, ["market"]),
-    ]
-
-
-def test_the_label_is_the_rarest_topic_and_the_alphabet_decides_among_equals(tmp_path):
-    lines = "CCAT 1 1|C15 1 1|C15 2 1|CCAT 2 1|CCAT 3 1|ECAT 4 1|E11 4 1|E11 5 1|ECAT 5 1|GCAT 1 1"
-    (tmp_path / "q.gz").write_bytes(gzip.compress(lines.replace("|", "\n").encode() + b"\n"))
-    assert read_topics(tmp_path / "q.gz") == {1: "GCAT", 2: "C15", 3: "CCAT", 4: "E11", 5: "E11"}
-
-
 def write_rcv1(folder, stories, topics=("C15", "CCAT", "E11")):
     """The six files with some stories each, {number: words}, stems eight a line; the topics take turns."""
     folder.mkdir(parents=True)
@@ -214,15 +144,14 @@ def write_rcv1(folder, stories, topics=("C15", "CCAT", "E11")):
 
 @pytest.fixture
 def small_rcv1(tmp_path, monkeypatch):
-    """Sixty stories over twelve skewed words in a data folder; two have only words outside the commonest nine."""
+    """Sixty stories over twelve skewed words; two have none of the commonest nine."""
     draw = np.random.default_rng(5)
     words, p = np.array([f"w{i:x}" for i in range(12)]), 0.6 ** np.arange(12)
     stories = {2286 + 7 * i: list(draw.choice(words, draw.integers(5, 40), p=p / p.sum())) for i in range(58)}
     stories |= {9000: ["rare", "wb"], 9001: []}
     monkeypatch.setattr(rcv1, "STORIES", write_rcv1(tmp_path / "raw" / "rcv1", stories))
     monkeypatch.setenv("REPRO_DATA_DIR", str(tmp_path / "raw"))
-    recipe = replace(rcv1.RECIPE, decode=functools.partial(rcv1.decode, n_words=9))
-    monkeypatch.setitem(registry.RECIPES, "rcv1", recipe)
+    monkeypatch.setattr(rcv1, "N_WORDS", 9)
     return stories
 
 
@@ -242,16 +171,38 @@ def test_rcv1_is_counted_as_by_hand_and_nothing_is_lost_between_disk_and_host(sm
     assert sorted(counted) == [n for n in small_rcv1 if n < 9000] and arrays["dropped"].tolist() == [2]
     assert [len(x) for x in stories_of(arrays).values()] == [27, 2, 29]
     types = {name.partition("_")[2]: x.dtype for name, x in arrays.items() if name.startswith("test")}
-    assert types == dict(indptr="<i8", indices="<u2", counts="<u2", labels="<i2", stories="<i4")
+    assert types == {"indptr": "<i8", "indices": "<u2", "counts": "<u2", "labels": "<i2", "stories": "<i4"}
     assert all(isinstance(x, np.memmap) for x in arrays.values())
 
 
-def test_rcv1_without_a_registered_checksum_is_held_against_its_first_preparation(small_rcv1, cache, monkeypatch):
+def test_rcv1_without_a_registered_checksum_is_held_against_its_first_preparation(
+    small_rcv1, cache, monkeypatch
+):
     first = data.load("rcv1", data_dir=None)
     assert len(first.checksum) == 64 and data.verify("rcv1") == first.checksum
     monkeypatch.delenv("REPRO_DATA_DIR")
     again = data.load("rcv1")
     assert again.checksum == first.checksum and (again.test.inputs != first.test.inputs).nnz == 0
+    alter(cache / "rcv1-1.0.0")
+    refused("rcv1-1.0.0/manifest.json is missing, damaged or altered", data.load, "rcv1")
+
+
+def alter(folder):
+    """Another label in the cache, and the manifest altered to suit but for the one checksum over it all."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    labels = np.load(folder / "test_labels.npy") ^ 1
+    np.save(folder / "test_labels.npy", labels)
+    manifest["arrays"]["test_labels"] = describe(labels)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_rcv1_without_a_data_folder_says_where_to_fetch_it(cache):
+    message = refused("no data folder is named", data.load, "rcv1")
+    assert all(name in message for name in (*rcv1.STORIES, rcv1.TOPICS, "--data-dir", "REPRO_DATA_DIR"))
+    refused("rcv1 is not prepared in .*: run `repro data prepare rcv1`", data.verify, "rcv1")
+    assert next(line.checksum for line in data.status() if line.name == "rcv1") == "" and not [
+        *cache.iterdir()
+    ]
 
 
 def test_memory_grows_by_less_than_two_kilobytes_a_story(tmp_path, monkeypatch):
@@ -269,8 +220,6 @@ def test_memory_grows_by_less_than_two_kilobytes_a_story(tmp_path, monkeypatch):
 
 
 # --- the sample in lda -------------------------------------------------------------------------------------
-
-
 @needs_lda
 def test_the_embedded_stories_are_those_of_the_package(cache):
     folder = sample.lda_file().parent
@@ -293,24 +242,7 @@ def test_the_embedded_stories_are_those_of_the_package(cache):
     assert len(loaded.classes) == 53 and not cache.exists()
 
 
-# --- the table ---------------------------------------------------------------------------------------------
-
-
-def test_the_commonest_words_are_by_occurrences_then_by_alphabet_and_empty_documents_are_dropped():
-    corpus = [
-        Document(4, "t", ["b", "a", "a"]),
-        Document(3, "s", {}),
-        Document(2, "s", ["d"]),
-        Document(1, "s", {"c": 1, "b": 1}),
-    ]
-    table = tabulate("x", lambda: iter(corpus), 3)
-    assert table.vocabulary == ("a", "b", "c") and table.classes == ("s", "t") and table.n_dropped == 2
-    assert np.array_equal(table.counts.toarray(), [[2, 1, 0], [0, 1, 1]])
-    assert table.numbers.tolist() == [4, 1] and table.labels.tolist() == [1, 0]
-
-
-def test_random_halves_are_disjoint_whole_and_the_same_everywhere():
-    places = random_halves(101)
-    assert [len(places[split]) for split in SPLITS] == [45, 5, 51]
-    assert sorted(np.concatenate([*places.values()])) == list(range(101))
-    assert random_halves(10)["test"].tolist() == [0]
+def test_without_lda_the_extra_and_the_reason_are_named(monkeypatch):
+    monkeypatch.setattr(sys, "path", [])
+    assert sample.lda_file() is None
+    refused(r"wheels end at Python 3.12\): pip install 'repro\[embedded\]'", data.load, "rcv1", embedded=True)

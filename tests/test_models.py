@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from oracle import document_joint, documents, float64, joint, sigmoid, states, unnormalised_log_prob
 
-from repro.models.autoencoder import Architecture, cross_entropy, glorot_start, network, reconstruct, unroll
+from repro.models.autoencoder import Architecture, errors, glorot_start, loss, network, reconstruct, unroll
 from repro.models.rbm import (
     RBM,
     Units,
@@ -62,7 +62,7 @@ def test_linear_hidden_units_by_quadrature(rbm):
 
 
 def test_real_visible_units_by_quadrature(rbm):
-    """exp(-E) integrated over two Gaussian visibles for each h: their mean and variance are the conditional."""
+    """exp(-E) integrated over two visibles for each h: mean and variance are the conditional ones."""
     units = Units(visible="real")
     rbm = RBM(rbm.weights[:2], rbm.visible_bias[:2], rbm.hidden_bias)
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
@@ -84,7 +84,7 @@ def test_real_visible_units_by_quadrature(rbm):
 
 @pytest.mark.parametrize(("bias_per_word", "n_words"), [(True, 4), (False, 4), (True, 1), (True, 0)])
 def test_documents_are_draws_from_one_softmax(rbm, bias_per_word, n_words):
-    """Against every sequence of words over a vocabulary of four, with its own hidden and word conditionals."""
+    """Against every sequence of words over a vocabulary of four, with its own conditionals."""
     units = Units(visible="count", bias_per_word=bias_per_word)
     table = document_joint(rbm, n_words, n_words if bias_per_word else 1)
     _, counts = documents(n_words, 4)
@@ -146,7 +146,17 @@ def random_biases(stack):
     )
 
 
-def test_unrolled_network_is_the_stack_up_and_down():
+@pytest.mark.parametrize("visible", ["binary", "real", "count"])
+def test_unrolled_network_is_the_stack_up_and_down_whatever_the_data(visible):
+    sizes, x = (9, 7, 5, 2), jnp.asarray(np.random.default_rng(0).integers(0, 4, (6, 9)), float)
+    stack = random_biases(random_stack(jr.key(0), sizes, 0.7))
+    passed = jax.vmap(lambda v: down(stack, up(stack, v, visible), visible))(x)
+    np.testing.assert_allclose(
+        reconstruct(Architecture(sizes, visible), unroll(stack), x), passed, rtol=1e-12
+    )
+
+
+def test_unrolled_network_is_the_stack_by_hand():
     sizes = (9, 7, 5, 2)
     stack = random_biases(random_stack(jr.key(0), sizes, 0.7))
     x = jr.uniform(jr.key(1), (11, 9))
@@ -174,9 +184,24 @@ def test_random_starts_have_their_distributions():
     assert abs(np.mean(kernel**2) - limit**2 / 3) < 4.5 * variance_error
 
 
-def test_cross_entropy_is_its_definition():
-    x, logit = np.random.default_rng(1).random(6), np.linspace(-3, 3, 6)
-    q = sigmoid(logit)
-    expected = -(x * np.log(q) + (1 - x) * np.log(1 - q)).sum()
-    np.testing.assert_allclose(cross_entropy(jnp.asarray(logit), jnp.asarray(x)), expected, rtol=1e-13)
-    assert jnp.isfinite(cross_entropy(jnp.array([1e4, -1e4]), jnp.array([0.0, 1.0])))
+def test_errors_are_their_definitions():
+    x, output = np.random.default_rng(1).random(6), np.linspace(-3, 3, 6)
+    q, counts = sigmoid(output), np.array([0.0, 3.0, 1.0, 0.0, 7.0, 2.0])
+    p, softmax = counts / 13, np.exp(output) / np.exp(output).sum()
+    expected = {
+        "binary": {"squared_error": (x - q) ** 2, "cross_entropy": -x * np.log(q) - (1 - x) * np.log(1 - q)},
+        "real": {"squared_error": (x - output) ** 2},
+        "count": {"squared_error": (p - softmax) ** 2, "cross_entropy": -p * np.log(softmax)},
+    }
+    for kind, terms in expected.items():
+        ours = errors(kind, jnp.asarray(output), jnp.asarray(counts if kind == "count" else x))
+        assert set(ours) == set(terms)
+        for name, term in terms.items():
+            np.testing.assert_allclose(ours[name], term.sum(), rtol=1e-12)
+    assert loss("real", jnp.asarray(output), jnp.asarray(x)) == ((x - output) ** 2).sum()
+
+
+def test_errors_of_certain_outputs_and_empty_documents_are_finite():
+    certain, wrong = jnp.array([1e4, -1e4]), jnp.array([0.0, 1.0])
+    assert all(jnp.isfinite(value) for value in errors("binary", certain, wrong).values())
+    assert loss("count", certain, jnp.zeros(2)) == 0

@@ -13,7 +13,7 @@ import scipy.optimize
 from oracle import expected_cd, expected_mean_field_cd1, gibbs_matrix, joint, minimise, states
 
 from repro.models.rbm import Units, free_energy
-from repro.models.stack import random_stack
+from repro.models.stack import random_stack, stack_units
 from repro.training.backprop import backprop_trainer
 from repro.training.conjugate_gradient import conjugate_gradient
 from repro.training.contrastive import Contrastive, contrastive_gradient, contrastive_trainer
@@ -259,7 +259,7 @@ def test_pretraining_climbs_on_hidden_means():
     inputs = jr.uniform(jr.key(4), (20, 6))
     config = Pretraining(n_epochs=2, batch_size=5)
     stack = jax.vmap(lambda key: random_stack(key, (6, 4, 2), 0.1))(seeds(1))
-    whole = pretrain(seeds(1), config, stack, inputs)
+    whole = pretrain(seeds(1), config, stack_units(2), stack, inputs)
     first = whole.stack[0]
     means = jax.nn.sigmoid(inputs @ first.weights[0] + first.hidden_bias)[None]
     trainer = contrastive_trainer(

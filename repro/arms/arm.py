@@ -18,8 +18,8 @@ from repro.arms.outcome import Fold, Outcome, folds, for_each, pictures
 from repro.data.dataset import Dataset
 from repro.eras.flops import backprop_flops, stack_flops
 from repro.evaluation.reconstruction import scores
-from repro.models.autoencoder import Architecture, cross_entropy, glorot_start, network, reconstruct, unroll
-from repro.models.stack import random_stack
+from repro.models.autoencoder import Architecture, glorot_start, loss, network, reconstruct, unroll
+from repro.models.stack import random_stack, stack_units
 from repro.training.backprop import backprop_trainer
 from repro.training.conjugate_gradient import conjugate_gradient
 from repro.training.fit import UNWATCHED, Fitted, Monitor, compile_ahead, fit, over_seeds
@@ -56,7 +56,7 @@ def run_arm(config: Arm, data: Dataset, keys: Key[Array, " S"], monitor: Monitor
     """Start, fine-tune, score; one run per key."""
     inputs = {name: jax.device_put(cases.inputs) for name, cases in folds(data, config.fold).items()}
     train = inputs["train"]
-    architecture = Architecture((train.shape[1], *config.widths))
+    architecture = Architecture((train.shape[1], *config.widths), data.kind)
     began = start(config, architecture, keys, train, monitor)
     measure, measure_compile_seconds = measures(architecture, began.params, inputs)
     before = measure(began.params)
@@ -85,7 +85,8 @@ def start(config: Arm, architecture: Architecture, keys, inputs, monitor: Monito
     stack = jax.vmap(draw)(keys_start)
     if config.start == "gaussian":
         return Start(jax.vmap(unroll)(stack), {})
-    trained = pretrain(keys_pretraining, config.pretraining, stack, inputs, monitor)
+    units = stack_units(len(stack), architecture.visible)
+    trained = pretrain(keys_pretraining, config.pretraining, units, stack, inputs, monitor)
     return Start(jax.vmap(unroll)(trained.stack), trained.curves, trained.seconds, trained.compile_seconds)
 
 
@@ -94,7 +95,7 @@ def finetune(config: Arm, architecture, keys, params, inputs, measure=None, moni
     *_, keys_finetuning = _streams(keys)
     return fit(
         keys_finetuning,
-        backprop_trainer(partial(loss, architecture), optimiser(config)),
+        backprop_trainer(partial(mean_loss, architecture), optimiser(config)),
         params,
         inputs,
         n_epochs=config.n_epochs,
@@ -113,9 +114,10 @@ def optimiser(config: Arm) -> optax.GradientTransformation:
     return optax.adam(config.learning_rate)
 
 
-def loss(architecture: Architecture, params: nnx.State, batch: Float[Array, "B V"]) -> Float[Array, ""]:
-    """Cross-entropy of the reconstruction in nats: summed over pixels, averaged over the minibatch."""
-    return jax.vmap(cross_entropy)(network(architecture, params)(batch), batch).mean()
+def mean_loss(architecture: Architecture, params: nnx.State, batch: Float[Array, "B V"]) -> Float[Array, ""]:
+    """The loss of the data's kind, averaged over the minibatch."""
+    outputs = network(architecture, params)(batch)
+    return jax.vmap(partial(loss, architecture.visible))(outputs, batch).mean()
 
 
 def measures(architecture: Architecture, params, inputs: dict[str, Array]) -> tuple[Callable, float]:
@@ -127,7 +129,7 @@ def measures(architecture: Architecture, params, inputs: dict[str, Array]) -> tu
         return {
             f"{name}_{score}": value
             for name, (function, _) in compiled.items()
-            for score, value in function(params, inputs[name])._asdict().items()
+            for score, value in function(params, inputs[name]).items()
         }
 
     return measure, sum(seconds for _, seconds in compiled.values())
@@ -135,13 +137,11 @@ def measures(architecture: Architecture, params, inputs: dict[str, Array]) -> tu
 
 def flops(config: Arm, architecture: Architecture, fitted: Fitted, n_cases: int) -> np.ndarray:
     """Matrix-product operations of pretraining and fine-tuning, [S]; line searches as they were counted."""
-    pretraining = config.pretraining
-    k = pretraining.contrastive.k
-    spent = (
-        stack_flops(architecture.sizes, n_cases, pretraining.n_epochs, k)
-        if config.start == "pretrained"
-        else 0.0
-    )
+    spent = 0.0
+    if config.start == "pretrained":
+        units = stack_units(len(config.widths), architecture.visible)
+        n_epochs = tuple(config.pretraining.layer(*numbered)[1] for numbered in enumerate(units))
+        spent = stack_flops(architecture.sizes, n_cases, n_epochs, config.pretraining.contrastive.k)
     layers = (*architecture.sizes, *architecture.sizes[-2::-1])
     used = n_cases - n_cases % config.batch_size  # the ragged tail of an epoch is dropped
     return spent + backprop_flops(layers, used) * fitted.curves["evaluations"].sum(axis=1)

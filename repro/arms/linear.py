@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from jaxtyping import Array, Key
 
 from repro.arms.outcome import Outcome, folds, for_each, pictures
@@ -30,14 +31,14 @@ def run_pca(
     del monitor
     cases = folds(data, "final")
     began = time.perf_counter()
-    pca = fit_pca(cases["train"].inputs, config.n_components)
+    pca = fit_pca(np.asarray(cases["train"].inputs), config.n_components)
     seconds = time.perf_counter() - began
 
     def reconstruct(x):
         return pca.mean_ + pca.transform(x) @ pca.components_  # scikit-learn refuses 0 components here
 
     metrics = {
-        f"{name}_squared_error": squared_error(some.inputs, reconstruct(some.inputs))
+        f"{name}_squared_error": squared_error(np.asarray(some.inputs), reconstruct(some.inputs))
         for name, some in cases.items()
     }
     shown = pictures(

@@ -37,7 +37,7 @@ def choose_rate(
     arm = config.arm
     inputs = {name: jax.device_put(cases.inputs) for name, cases in folds(data, "choice").items()}
     train = inputs["train"]
-    architecture = Architecture((train.shape[1], *arm.widths))
+    architecture = Architecture((train.shape[1], *arm.widths), data.kind)
     began = start(arm, architecture, keys, train, monitor)
     measure, _ = measures(architecture, began.params, {"valid": inputs["valid"]})
     metrics, curves = {}, began.curves

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Int32
 from scipy.sparse import csr_array, vstack
 
+from repro.shapes import VisibleKind
+
 
 class Cases(NamedTuple):
     """Some cases with their classes; inputs in the units of the data set's kind (pixels in [0, 1]).
@@ -30,7 +32,7 @@ class Dataset:
 
     name: str
     source: str  # "full", or "embedded": the small sample that an installed package carries
-    kind: str  # kind of visible unit: "binary" for pixels in [0, 1], "count" for word counts
+    kind: VisibleKind
     checksum: str  # SHA-256 over the stored arrays
     train: Cases
     valid: Cases
@@ -41,7 +43,7 @@ class Dataset:
     @property
     def full_train(self) -> Cases:
         """The training and the validation cases, in that order."""
-        parts = (self.train.inputs, self.valid.inputs)
-        sparse = isinstance(parts[0], csr_array)
         labels = np.concatenate([self.train.labels, self.valid.labels])
-        return Cases(vstack(parts, format="csr") if sparse else np.concatenate(parts), labels)
+        if isinstance(self.train.inputs, csr_array):
+            return Cases(csr_array(vstack([self.train.inputs, self.valid.inputs])), labels)
+        return Cases(np.concatenate([self.train.inputs, np.asarray(self.valid.inputs)]), labels)

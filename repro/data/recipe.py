@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from repro.errors import UserError
+from repro.shapes import VisibleKind
 
 SPLITS = ("train", "valid", "test")
 Arrays = dict[str, np.ndarray]  # "<split>_inputs", shape (N, V), and "<split>_labels", shape (N,)
@@ -28,12 +29,13 @@ class Recipe:
     name: str
     source: str  # "full" or "embedded", as in Dataset
     version: str  # raise it whenever the stored arrays change
-    kind: str  # kind of visible unit, as in Dataset
+    kind: VisibleKind
     origin: str  # where the data come from, for people
     unit: int  # stored inputs are counted in 1/unit: 255 for 8-bit pixels
     checksum: str  # what the decoded arrays must give
     decode: Callable[[Path, Path | None], Arrays]
     installed: Callable[[], Path | None] | None = None  # embedded: the file in the package, if it is there
+    finish: Callable[[np.ndarray, Arrays], np.ndarray] | None = None  # at loading: stored units in, final out
 
 
 def describe(x: np.ndarray) -> dict[str, Any]:

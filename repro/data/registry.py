@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from repro.data import curves, documents, faces, mnist, prepared
 from repro.data import embedded as samples
-from repro.data import documents, mnist, prepared
 from repro.data.dataset import Cases, Dataset
 from repro.data.recipe import SPLITS, Arrays, Recipe, decoded
 from repro.data.sources import data_folder
 from repro.errors import UserError
 
-RECIPES = {recipe.name: recipe for recipe in (mnist.RECIPE, documents.REUTERS21578, documents.RCV1)}
-SAMPLES = {sample.name: sample for sample in (samples.MNIST, documents.SAMPLE)}
+FULL = (mnist.RECIPE, curves.RECIPE, faces.RECIPE, documents.REUTERS21578, documents.RCV1)
+RECIPES = {recipe.name: recipe for recipe in FULL}
+SAMPLES = {sample.name: sample for sample in (samples.MNIST, curves.SAMPLE, faces.SAMPLE, documents.SAMPLE)}
 NAMES = tuple(RECIPES)
 
 
@@ -52,7 +53,8 @@ def load(name: str, *, embedded: bool = False, data_dir: str | Path | None = Non
         kind=recipe.kind,
         checksum=prepared.settled(recipe),
         **{split: cases(recipe, arrays, split) for split in SPLITS},
-        **documents.names(arrays),
+        classes=documents.names(arrays, "classes"),
+        vocabulary=documents.names(arrays, "vocabulary"),
     )
 
 
@@ -85,8 +87,8 @@ def status() -> list[Status]:
 def status_of(recipe: Recipe) -> Status:
     """Where one data set is, and whether it is ready."""
     path = recipe.installed() if recipe.installed else prepared.folder(recipe)
-    files = [path] if path and path.is_file() else sorted(path.glob("*")) if path else []
-    size = sum(file.stat().st_size for file in files)
+    files = [path] if path and path.is_file() else path.rglob("*") if path else []
+    size = sum(file.stat().st_size for file in files if file.is_file())
     return Status(
         name=recipe.name,
         source=recipe.source,
@@ -126,4 +128,5 @@ def cases(recipe: Recipe, arrays: Arrays, split: str) -> Cases:
         return documents.cases(arrays, split)
     inputs = np.array(arrays[f"{split}_inputs"], np.float32)
     inputs /= np.float32(recipe.unit)
+    inputs = recipe.finish(inputs, arrays) if recipe.finish else inputs
     return Cases(inputs, np.array(arrays[f"{split}_labels"], np.int32))

@@ -10,10 +10,13 @@ def contrastive_flops(n_visible: int, n_hidden: int, n_cases: int, k: int = 1) -
     return 2.0 * (2 * k + 3) * n_visible * n_hidden * n_cases
 
 
-def stack_flops(sizes: tuple[int, ...], n_cases: int, n_epochs: int, k: int = 1) -> float:
-    """Pretraining every RBM between layers of these sizes, the climb to the next layer included."""
+def stack_flops(sizes: tuple[int, ...], n_cases: int, n_epochs: tuple[int, ...], k: int = 1) -> float:
+    """Pretraining every RBM between layers of these sizes, the climb to the next layer included.
+
+    `n_epochs` has one entry per RBM.
+    """
     pairs = list(itertools.pairwise(sizes))
-    learning = sum(contrastive_flops(*pair, n_cases, k) for pair in pairs) * n_epochs
+    learning = sum(n * contrastive_flops(*pair, n_cases, k) for n, pair in zip(n_epochs, pairs, strict=True))
     return learning + sum(2.0 * a * b * n_cases for a, b in pairs[:-1])
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import optax
 from flax import nnx
@@ -17,13 +18,18 @@ from jaxtyping import Array, Float, Key
 
 from repro.models.initialise import glorot
 from repro.models.stack import Stack
+from repro.shapes import VisibleKind
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Layer sizes from the inputs to the code, e.g. (784, 1000, 500, 250, 30); the decoder mirrors them."""
+    """Layer sizes from the inputs to the code, e.g. (784, 1000, 500, 250, 30); the decoder mirrors them.
+
+    The kind of the visible units decides how outputs are read and what they cost.
+    """
 
     sizes: tuple[int, ...]
+    visible: VisibleKind = "binary"
 
     @property
     def n_weights(self) -> int:
@@ -32,7 +38,10 @@ class Architecture:
 
 
 class Autoencoder(nnx.Module):
-    """Logistic hidden units, linear code units, logistic outputs   [hinton2006science, p. 506]."""
+    """Logistic hidden units and linear code units   [hinton2006science, p. 506].
+
+    Outputs are natural parameters: log odds of pixels in [0, 1], means of real inputs, logits of words.
+    """
 
     def __init__(self, sizes: tuple[int, ...], *, rngs: nnx.Rngs):
         self.encoder = nnx.List(nnx.Linear(*pair, rngs=rngs) for pair in itertools.pairwise(sizes))
@@ -43,11 +52,11 @@ class Autoencoder(nnx.Module):
         return _feed(self.encoder, x)
 
     def decode(self, code: Float[Array, "*batch C"]) -> Float[Array, "*batch V"]:
-        """The log odds of the reconstruction."""
+        """The natural parameters of the reconstruction."""
         return _feed(self.decoder, code)
 
     def __call__(self, x: Float[Array, "*batch V"]) -> Float[Array, "*batch V"]:
-        """The log odds of the reconstruction of x."""
+        """The natural parameters of the reconstruction of x."""
         return self.decode(self.encode(x))
 
 
@@ -73,13 +82,36 @@ def network(architecture: Architecture, params: nnx.State) -> Autoencoder:
 def reconstruct(
     architecture: Architecture, params: nnx.State, x: Float[Array, "*batch V"]
 ) -> Float[Array, "*batch V"]:
-    """Reconstruction probabilities of x."""
-    return jax.nn.sigmoid(network(architecture, params)(x))
+    """What the network makes of x: probabilities of pixels or words, or means of real inputs."""
+    return _mean(architecture.visible, network(architecture, params)(x))
 
 
-def cross_entropy(logit: Float[Array, " V"], x: Float[Array, " V"]) -> Float[Array, ""]:
-    """-∑ᵢ xᵢ log x̂ᵢ + (1 - xᵢ) log(1 - x̂ᵢ), nats, summed over pixels   [hinton2006science, p. 506]."""
-    return optax.sigmoid_binary_cross_entropy(logit, x).sum()
+def _mean(visible: VisibleKind, output: Float[Array, "*batch V"]) -> Float[Array, "*batch V"]:
+    if visible == "count":
+        return jax.nn.softmax(output)
+    return output if visible == "real" else jax.nn.sigmoid(output)
+
+
+def errors(visible: VisibleKind, output: Float[Array, " V"], x: Float[Array, " V"]) -> dict[str, Array]:
+    """How far the reconstruction of one case is from it, given the network's output.
+
+    `squared_error` is the sum over units of (x - x̂)², not clipped; of documents, of word frequencies.
+    `cross_entropy`, in nats, is -∑ᵢ xᵢ log x̂ᵢ + (1 - xᵢ) log(1 - x̂ᵢ) for pixels and -∑ᵢ pᵢ log p̂ᵢ with
+    pᵢ = xᵢ / N for words; real inputs have none   [hinton2006science, p. 506 and note 12].
+    """
+    if visible == "count":
+        x = x / jnp.maximum(jnp.sum(x), 1)
+    found = {"squared_error": jnp.sum((x - _mean(visible, output)) ** 2)}
+    if visible == "count":
+        found["cross_entropy"] = optax.softmax_cross_entropy(output, x)
+    if visible == "binary":
+        found["cross_entropy"] = optax.sigmoid_binary_cross_entropy(output, x).sum()
+    return found
+
+
+def loss(visible: VisibleKind, output: Float[Array, " V"], x: Float[Array, " V"]) -> Float[Array, ""]:
+    """What fine-tuning lowers: the cross-entropy, or of real inputs the squared error."""
+    return errors(visible, output, x)["squared_error" if visible == "real" else "cross_entropy"]
 
 
 def unroll(stack: Stack) -> nnx.State:
@@ -97,8 +129,7 @@ def glorot_start(key: Key[Array, ""], architecture: Architecture) -> nnx.State:
     ends = (architecture.sizes, architecture.sizes[::-1])
     shapes = [pair for sizes in ends for pair in itertools.pairwise(sizes)]
     layers = [
-        (glorot(jr.fold_in(key, depth), shape), jax.numpy.zeros(shape[1]))
-        for depth, shape in enumerate(shapes)
+        (glorot(jr.fold_in(key, depth), shape), jnp.zeros(shape[1])) for depth, shape in enumerate(shapes)
     ]
     middle = len(layers) // 2
     return _params(layers[:middle], layers[middle:])

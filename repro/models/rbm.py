@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-VisibleKind = Literal["binary", "real", "count"]
+from repro.shapes import VisibleKind
+
 HiddenKind = Literal["binary", "real"]
 
 

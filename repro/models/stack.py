@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import jax
 import jax.random as jr
@@ -10,13 +11,19 @@ from jaxtyping import Array, Float, Key
 
 from repro.models.initialise import gaussian
 from repro.models.rbm import RBM, Units, hidden_mean, visible_mean
+from repro.shapes import VisibleKind
 
 Stack = tuple[RBM, ...]
 
 
-def stack_units(n_layers: int) -> tuple[Units, ...]:
-    """Logistic units throughout and a linear code layer on top   [hinton2006science, p. 506]."""
-    return (*[Units()] * (n_layers - 1), Units(hidden="real"))
+def stack_units(n_layers: int, visible: VisibleKind = "binary") -> tuple[Units, ...]:
+    """Visible units as the data are, logistic hidden units, a linear code layer  [hinton2006science, p. 506].
+
+    Hidden biases do not grow with a document's length, as in 2006: the network unrolled has no such factor.
+    """
+    lowest, others = Units(visible, bias_per_word=False), Units(bias_per_word=False)
+    *lower, top = (lowest, *[others] * (n_layers - 1))
+    return (*lower, replace(top, hidden="real"))
 
 
 def random_stack(key: Key[Array, ""], sizes: tuple[int, ...], scale: float) -> Stack:
@@ -28,15 +35,15 @@ def random_stack(key: Key[Array, ""], sizes: tuple[int, ...], scale: float) -> S
     )
 
 
-def up(stack: Stack, v: Float[Array, " V"]) -> Float[Array, " C"]:
+def up(stack: Stack, v: Float[Array, " V"], visible: VisibleKind = "binary") -> Float[Array, " C"]:
     """The code of one case: the mean of each layer drives the next."""
-    for units, rbm in zip(stack_units(len(stack)), stack, strict=True):
+    for units, rbm in zip(stack_units(len(stack), visible), stack, strict=True):
         v = hidden_mean(units, rbm, v)
     return v
 
 
-def down(stack: Stack, code: Float[Array, " C"]) -> Float[Array, " V"]:
-    """The visible means that a code stands for."""
-    for units, rbm in zip(reversed(stack_units(len(stack))), reversed(stack), strict=True):
+def down(stack: Stack, code: Float[Array, " C"], visible: VisibleKind = "binary") -> Float[Array, " V"]:
+    """The visible means that a code stands for; of documents the probability of each word."""
+    for units, rbm in zip(reversed(stack_units(len(stack), visible)), reversed(stack), strict=True):
         code = visible_mean(units, rbm, code)
     return code

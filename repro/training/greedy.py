@@ -10,8 +10,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from repro.models.rbm import hidden_mean
-from repro.models.stack import Stack, stack_units
+from repro.models.rbm import Units, hidden_mean
+from repro.models.stack import Stack
 from repro.training.contrastive import Contrastive, contrastive_trainer
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
 
@@ -24,6 +24,17 @@ class Pretraining:
     batch_size: int = 100
     contrastive: Contrastive = field(default_factory=Contrastive)
     top_learning_rate: float = 0.001  # of the RBM with linear hidden units [hinton2006code, rbmhidlinear.m]
+    first_learning_rate: float | None = None  # of the lowest RBM, where it is not that of the others
+    first_n_epochs: int | None = None  # likewise
+
+    def layer(self, depth: int, units: Units) -> tuple[Contrastive, int]:
+        """How the RBM at this depth, with these units, is trained, and for how many epochs."""
+        rate, n_epochs = self.contrastive.learning_rate, self.n_epochs
+        if depth == 0:
+            rate, n_epochs = self.first_learning_rate or rate, self.first_n_epochs or n_epochs
+        if units.hidden == "real":
+            rate = self.top_learning_rate
+        return replace(self.contrastive, learning_rate=rate), n_epochs
 
 
 class Pretrained(NamedTuple):
@@ -38,21 +49,20 @@ class Pretrained(NamedTuple):
 def pretrain(
     keys: Key[Array, " S"],
     config: Pretraining,
+    units: tuple[Units, ...],
     stack: Stack,
     inputs: Float[Array, "N V"],
     monitor: Monitor = UNWATCHED,
 ) -> Pretrained:
-    """Train the RBMs of `stack` (leading axis S) one after another, lowest first.
+    """Train the RBMs of `stack` (leading axis S), whose units are given, one after another, lowest first.
 
     Each learns from the hidden means, not samples, of the trained RBM below.
     """
     trained, curves, seconds, compile_seconds = [], {}, 0.0, 0.0
-    for depth, (units, rbm) in enumerate(zip(stack_units(len(stack)), stack, strict=True)):
-        contrastive = config.contrastive
-        if units.hidden == "real":
-            contrastive = replace(contrastive, learning_rate=config.top_learning_rate)
+    for depth, (kinds, rbm) in enumerate(zip(units, stack, strict=True)):
+        contrastive, n_epochs = config.layer(depth, kinds)
         trainer = contrastive_trainer(
-            units,
+            kinds,
             contrastive,
             batch_size=config.batch_size,
             steps_per_epoch=inputs.shape[-2] // config.batch_size,
@@ -63,12 +73,12 @@ def pretrain(
             trainer,
             rbm,
             inputs,
-            n_epochs=config.n_epochs,
+            n_epochs=n_epochs,
             batch_size=config.batch_size,
             phase=layer,
             monitor=monitor,
         )
-        inputs = climb(units, fitted.state.params, inputs)
+        inputs = climb(kinds, fitted.state.params, inputs)
         trained.append(fitted.state.params)
         curves |= {f"{name}_{layer}": curve for name, curve in fitted.curves.items()}
         seconds += float(fitted.seconds.sum())

@@ -46,7 +46,7 @@ RECIPE = Recipe(
     kind="binary",
     origin="drawn by repro",
     unit=255,
-    checksum="",
+    checksum="058f44166bad6832b9090570e2c70ba641fa3a06445d8ffb9f237933b2fc612e",
     decode=decode,
 )
 SAMPLE = Recipe(
@@ -56,7 +56,7 @@ SAMPLE = Recipe(
     kind="binary",
     origin="drawn by repro",
     unit=255,
-    checksum="",
+    checksum="499756e4d52f05690cef3e4d72832f549f4d4a47035ea37375677756f70df8ed",
     decode=decode_sample,
     installed=lambda: Path(pen.__file__),
 )

@@ -64,13 +64,10 @@ def read_members(path: Path, wanted: tuple[Source, ...]) -> dict[str, bytes]:
 
     """
     sources = {source.filename: source for source in wanted}
-    found: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                name = check_safe(path, member)
-                if name in sources:
-                    found[name] = check_member(path, archive, member, sources[name])
+            chosen = ((name, m) for m in archive if (name := check_safe(path, m)) in sources)
+            found = {name: check_member(path, archive, m, sources[name]) for name, m in chosen}
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise UserError(f"{path} is truncated or no gzipped tar archive ({error}): fetch it again") from error
     if missing := [name for name in sources if name not in found]:

