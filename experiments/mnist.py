@@ -9,9 +9,13 @@ Deviations  1. float32 where the authors' program computes in float64.
                met during its last epoch.
             4. After a failed line search the next starts down the gradient where the parameters are;
                the authors' takes the gradient at the failed trial point.
-            5. Logistic PCA is fitted like the autoencoder, from a Gaussian start with conjugate
+            5. A value that is not a number counts as too far; the authors' line search goes on beyond it.
+               Cross-entropies are computed from log odds; the authors' from probabilities.
+            6. Which release of Rasmussen's minimize made the paper's numbers is not known; ours follows
+               that of 2001, whose constants are SIG .5, RHO .01, RATIO 100 (2006: .1, .05, 10).
+            7. Logistic PCA is fitted like the autoencoder, from a Gaussian start with conjugate
                gradients; the paper does not say how.
-            6. Epochs: as many as the records say; the paper has 200.
+            8. Epochs: as many as the records say; the paper has 200.
 Run         repro run mnist --profile paper
 """
 

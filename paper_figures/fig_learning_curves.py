@@ -60,8 +60,14 @@ def _scales(left: Axes, right: Axes, trained: pd.DataFrame, table: pd.DataFrame)
     left.yaxis.set_major_formatter("{x:g}")
     left.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
     left.set(xlabel="fine-tuning epoch", ylabel="test squared error per image")
-    right.set(xscale="log", xlabel="seconds, pretraining included\n" + ", ".join(trained.device.unique()))
+    clock = ", ".join(trained.device.unique()) + (", busy: times too long" if _busy(trained) else "")
+    right.set(xscale="log", xlabel=f"seconds, pretraining included\n{clock}")
     right.xaxis.set_major_formatter("{x:g}")
+
+
+def _busy(trained: pd.DataFrame) -> bool:
+    """Whether other work ran on the machine: more than 1.1 threads for each core waited to run."""
+    return bool(trained.load_per_core.max() > 1.1)
 
 
 def _references(left: Axes, right: Axes, table: pd.DataFrame, trained: set[str]) -> None:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from paper_figures import arms
 from repro.atomic import write_atomically
+from repro.records import ROOT
 
 QUICK = "quick profile: small data, few epochs, not evidence"
 GREY = "#555555"
@@ -59,8 +60,9 @@ def name_heights(axes: Axes, names: list[tuple[float, str, str]]) -> None:
 
 
 def figures_folder(results: Path, profile: str) -> Path:
-    """paper_figures/out, beside results, for committed pictures; the quick profile's stay with its tables."""
-    return results.parent / "paper_figures" / "out" if profile == "paper" else results / profile / "figures"
+    """paper_figures/out for pictures of the committed records; all others stay beside their own records."""
+    committed = profile == "paper" and results.resolve() == ROOT / "results"
+    return ROOT / "paper_figures" / "out" if committed else results / profile / "figures"
 
 
 @style()

@@ -13,19 +13,20 @@ from rich.table import Table
 from repro.errors import UserError
 
 app = typer.Typer(
-    help="Layerwise pretraining versus direct backprop: run experiments, build tables, draw figures.",
-    no_args_is_help=True,
+    help="Layerwise pretraining versus direct backprop: run experiments, build tables, draw figures.\n\n"
+    "Example: repro run mnist",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="List, prepare and verify the data sets.", no_args_is_help=True)
+data_app = typer.Typer(help="List, prepare and verify the data sets.\n\nExample: repro data list")
 app.add_typer(data_app, name="data")
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", help="Experiments; none means all of them.")
 ]
+Figures = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Figures; none means all of them.")]
 Profile = Annotated[str, typer.Option(help="quick (small, labelled so) or paper (full scale).")]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of raw data files; else REPRO_DATA_DIR, else download.")
@@ -33,12 +34,24 @@ DataDir = Annotated[
 
 
 def main() -> None:
-    """Run the command; a UserError is one line and exit code 2, Ctrl-C is one line and 130."""
+    """Run the command; what the user can mend is one line and exit code 2, Ctrl-C one line and 130."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except KeyboardInterrupt:
+        fail(130, "stopped; the same command goes on from the last record and checkpoint")
     except UserError as error:
-        print(f"repro: {error}", file=sys.stderr)
-        sys.exit(2)
+        fail(2, str(error))
+    except Exception as error:
+        explain = getattr(error, "format_message", None)  # of words that the parser did not understand
+        if explain is None:
+            raise
+        fail(2, f"{explain()} (see --help)")
+
+
+def fail(code: int, message: str) -> None:
+    """Say one line and leave."""
+    print(f"repro: {message}", file=sys.stderr)
+    sys.exit(code)
 
 
 Results = Annotated[Path, typer.Option(help="Folder of records, tables and the quick profile's figures.")]
@@ -68,11 +81,7 @@ def run(
         check(experiment, order)
     surprises = []
     for experiment in chosen.values():
-        try:
-            paths = conduct(experiment, order, console)
-        except KeyboardInterrupt:
-            print("repro: stopped; nothing is lost: the same command goes on from here", file=sys.stderr)
-            raise typer.Exit(130) from None
+        paths = conduct(experiment, order, console)
         _print_scores(experiment.name, paths)
         surprises += out_of_range(experiment, order, paths)
     console.print(f"records are in {results / profile}")
@@ -128,7 +137,7 @@ def tables(
 
 
 @app.command()
-def figures(names: Names = None, profile: Profile = "paper", results: Results = Path("results")) -> None:
+def figures(names: Figures = None, profile: Profile = "paper", results: Results = Path("results")) -> None:
     """Draw the figures from the tables and records.
 
     Example: repro figures fig_2b --profile quick
@@ -151,11 +160,9 @@ def list_data() -> None:
     """
     import repro.data
 
-    table = Table("data set", "source", "kind", "ready", "MB", "where", "SHA-256")
     for s in repro.data.status():
-        ready, where = "yes" if s.ready else "no", str(s.path or s.origin)
-        table.add_row(s.name, s.source, s.kind, ready, f"{s.size / 1e6:.1f}", where, s.checksum[:12])
-    console.print(table)
+        ready = f"ready, {s.size / 1e6:.1f} MB in {s.path}" if s.ready else f"not prepared; from {s.origin}"
+        console.print(f"{s.name:<13} {s.source:<9} {s.kind:<7} {s.checksum[:12]:<13} {ready}")
 
 
 @data_app.command()

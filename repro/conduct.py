@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.random as jr
@@ -20,7 +21,18 @@ from repro.arms import PROGRAMS, Arm, Outcome, rate_choice
 from repro.data.dataset import Dataset
 from repro.errors import UserError
 from repro.monitor import Watch
-from repro.records import Record, as_config, load_record, provenance, record_path, save_record
+from repro.records import (
+    Record,
+    as_config,
+    check_recorded,
+    code_digest,
+    identity,
+    load_record,
+    provenance,
+    record_path,
+    revision,
+    save_records,
+)
 
 PROFILES = ("quick", "paper")
 PRECISION = "highest"  # float32 matrix products stay float32 on accelerators: line searches need them
@@ -55,18 +67,27 @@ class Order:
 def conduct(experiment: Experiment, order: Order, console: Console) -> list[Path]:
     """Run what is asked for and not yet recorded; returns the paths of all records asked for.
 
-    The order must have passed `check`.
+    The order must have passed `check`. The data are loaded when the first run needs them.
     """
-    data = repro.data.load(experiment.data, embedded=order.profile == "quick", data_dir=order.data_dir)
+    revision()
+    load = lru_cache(partial(repro.data.load, embedded=order.profile == "quick", data_dir=order.data_dir))
+    asked = _Asked(experiment, order, partial(load, experiment.data), console)
     paths = []
     with jax.default_matmul_precision(PRECISION):
         for variant, config in configurations(experiment, order).items():
             if isinstance(config, Arm) and config.rates:
-                config = replace(
-                    config, learning_rate=_chosen_rate(experiment, order, variant, config, data, console)
-                )
-            paths += _run_variant(experiment, order, variant, config, data, console)
+                config = replace(config, learning_rate=_chosen_rate(asked, variant, config))
+            paths += _run_variant(asked, variant, config)
     return paths
+
+
+class _Asked(NamedTuple):
+    """What every run of one call shares."""
+
+    experiment: Experiment
+    order: Order
+    data: Callable[[], Dataset]
+    console: Console
 
 
 def check_profile(profile: str) -> None:
@@ -93,6 +114,10 @@ def check(experiment: Experiment, order: Order) -> None:
         raise UserError(
             f"--data-dir {order.data_dir} is not a folder: name the one that holds {experiment.data}/"
         )
+    try:
+        order.results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--results {order.results} cannot be written to: {error.strerror}") from error
     for variant in order.only:
         if variant not in experiment.variants:
             choices = ", ".join(experiment.variants)
@@ -113,53 +138,54 @@ def _with_epochs(config: Any, n_epochs: int | None) -> Any:
     return replace(config, n_epochs=n_epochs) if n_epochs and isinstance(config, Arm) else config
 
 
-def _chosen_rate(experiment, order, variant, config, data, console) -> float:
+def _chosen_rate(asked: _Asked, variant: str, config: Arm) -> float:
     """The learning rate of an arm: from the record of the choice, which is made with seed 0 for all seeds."""
-    choice = replace(order, seeds=1)
-    [path] = _run_variant(experiment, choice, f"{variant}-choice", rate_choice(config), data, console)
+    choice = asked._replace(order=replace(asked.order, seeds=1))
+    [path] = _run_variant(choice, f"{variant}-choice", rate_choice(config))
     return load_record(path).metrics["learning_rate"]
 
 
-def _run_variant(experiment, order, variant, config, data, console) -> list[Path]:
+def _run_variant(asked: _Asked, variant: str, config: Any) -> list[Path]:
     """One record per seed; those that exist are kept."""
+    experiment, order = asked.experiment, asked.order
     folder, platform = order.results / order.profile / experiment.name, jax.devices()[0].platform
     n_seeds = 1 if getattr(config, "deterministic", False) else order.seeds or experiment.seeds[order.profile]
     paths = {seed: record_path(folder, variant, seed, config, platform) for seed in range(n_seeds)}
     missing = [seed for seed, path in paths.items() if not path.exists()]
-    for seed in (seed for seed in paths if seed not in missing):
-        commit = load_record(paths[seed]).provenance["commit"][:8]
-        console.print(f"{experiment.name}/{variant}: seed {seed} is already recorded, by commit {commit}")
+    for seed in paths.keys() - set(missing):
+        commit = check_recorded(paths[seed], config).provenance["commit"][:8]
+        asked.console.print(
+            f"{experiment.name}/{variant}: seed {seed} is already recorded, by commit {commit}"
+        )
     side_by_side = [missing] if platform != "cpu" else [[seed] for seed in missing]
     for seeds in filter(None, side_by_side):
-        _run_seeds(
-            experiment, order.profile, variant, config, data, {seed: paths[seed] for seed in seeds}, console
-        )
+        _run_seeds(asked, variant, config, {seed: paths[seed] for seed in seeds})
     return list(paths.values())
 
 
-def _run_seeds(experiment, profile, variant, config, data: Dataset, paths: dict[int, Path], console) -> None:
+def _run_seeds(asked: _Asked, variant: str, config: Any, paths: dict[int, Path]) -> None:
     """Run some seeds as one program and write their records."""
-    began, seeds = time.perf_counter(), list(paths)
+    data, began, seeds = asked.data(), time.perf_counter(), list(paths)
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
-    first = next(iter(paths.values()))
-    checkpoints = first.parent / ".checkpoints" / f"{first.stem}.{len(seeds)}.{origin['commit'][:8]}"
-    keys = jax.vmap(jr.key)(np.array(seeds))
-    with Watch(f"{experiment.name}/{variant}", checkpoints, console) as watch:
-        outcome = PROGRAMS[type(config)](config, data, keys, watch)
+    title, folder = f"{asked.experiment.name}/{variant}", next(iter(paths.values())).parent
+    code = f"{identity(config, origin['platform'])}.{code_digest()}.{data.checksum[:8]}"
+    checkpoints = folder / ".checkpoints" / f"{variant}.{'-'.join(map(str, seeds))}.{code}"
+    with Watch(title, checkpoints, asked.console) as watch:
+        outcome = PROGRAMS[type(config)](config, data, jax.vmap(jr.key)(np.array(seeds)), watch)
     origin |= {
         "wall_seconds": round(time.perf_counter() - began, 2),
         "load_average": round(os.getloadavg()[1], 2),  # of five minutes; more than `cores`: slow clock
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
+    records = {}
     for i, (seed, path) in enumerate(paths.items()):
         one = Outcome(*({name: value[i] for name, value in part.items()} for part in outcome))
-        record = Record(
-            experiment.name, variant, profile, seed, as_config(config), one.metrics, one.curves, None, origin
-        )
-        save_record(path, record, one.arrays)
+        about = asked.experiment.name, variant, asked.order.profile, seed, as_config(config)
+        records[path] = Record(*about, one.metrics, one.curves, None, origin), one.arrays
+    save_records(records)
     watch.forget()
     done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
-    console.print(f"{experiment.name}/{variant}: {done}")
+    asked.console.print(f"{title}: {done}")
 
 
 def out_of_range(experiment: Experiment, order: Order, paths: list[Path]) -> list[str]:

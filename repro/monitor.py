@@ -59,6 +59,9 @@ class Watch(Monitor):
     def epoch_done(self, phase: str, fitted: Fitted, n_epochs: int) -> None:
         """Show where we are; keep a checkpoint now and then, and always at the end of a phase."""
         now, finished = time.monotonic(), fitted.n_epochs == n_epochs
+        if finished or now - self.kept > SECONDS_BETWEEN_CHECKPOINTS:
+            write_checkpoint(self._checkpoint(phase), fitted)
+            self.kept = now
         if self.console.is_terminal:
             self._draw(phase, fitted, n_epochs)
         elif finished or now - self.said > SECONDS_BETWEEN_LINES:
@@ -66,9 +69,6 @@ class Watch(Monitor):
             remaining = "" if finished else f", {timedelta(seconds=round(left))} left"
             self._say(f"{phase} epoch {fitted.n_epochs}/{n_epochs}, {_latest_error(fitted)}{remaining}")
             self.said = now
-        if finished or now - self.kept > SECONDS_BETWEEN_CHECKPOINTS:
-            write_checkpoint(self._checkpoint(phase), fitted)
-            self.kept = now
 
     def forget(self) -> None:
         """Remove the checkpoints: the record has been written."""

@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 from dataclasses import MISSING, asdict, fields, is_dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from repro.errors import UserError
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 ROOT = Path(__file__).resolve().parent.parent
+CODE = ("repro", "experiments", "pyproject.toml", "constraints.txt")  # what can move a number
 
 
 class Record(NamedTuple):
@@ -71,14 +73,17 @@ def record_path(folder: Path, variant: str, seed: int, config: Any, device: str)
     return folder / f"{variant}.seed{seed}.{identity(config, device)}.json"
 
 
-def save_record(path: Path, record: Record, arrays: dict[str, np.ndarray]) -> None:
-    """Write the arrays, then the record that vouches for them; each is there whole or not at all."""
-    if arrays:
-        content = io.BytesIO()
-        np.savez_compressed(content, allow_pickle=False, **arrays)
-        write_atomically(path.with_suffix(".npz"), content.getvalue())
-        record = record._replace(arrays=hashlib.sha256(content.getvalue()).hexdigest())
-    write_atomically(path, _as_json(record).encode())
+def save_records(records: dict[Path, tuple[Record, dict[str, np.ndarray]]]) -> None:
+    """Write all arrays, then the records that vouch for them; each file is there whole or not at all."""
+    for path, (record, arrays) in records.items():
+        if arrays:
+            content = io.BytesIO()
+            np.savez_compressed(content, allow_pickle=False, **arrays)
+            write_atomically(path.with_suffix(".npz"), content.getvalue())
+            checksum = hashlib.sha256(content.getvalue()).hexdigest()
+            records = records | {path: (record._replace(arrays=checksum), arrays)}
+    for path, (record, _) in records.items():
+        write_atomically(path, _as_json(record).encode())
 
 
 def load_record(path: Path) -> Record:
@@ -88,16 +93,32 @@ def load_record(path: Path) -> Record:
         UserError: if the file is not a record.
     """
     try:
-        return Record(**json.loads(path.read_text()))
+        record = Record(**json.loads(path.read_text()))
+        return record._replace(metrics=_with_nan(record.metrics), curves=_with_nan(record.curves))
     except (OSError, ValueError, TypeError) as error:
         raise UserError(
             f"{path} is not a record ({error}): delete it and run its experiment again"
         ) from error
 
 
-def load_records(folder: Path) -> list[Record]:
-    """All records below a folder, ordered by path."""
-    return [load_record(path) for path in sorted(folder.rglob("*.json"))]
+def check_recorded(path: Path, config: Any) -> Record:
+    """The record at `path`, if it is of this very configuration.
+
+    Raises:
+        UserError: if a default has changed since, which the name of the file does not show.
+    """
+    record, asked = load_record(path), as_config(config)
+    changed = [name for name in record.config.keys() & asked if _differs(record.config[name], asked[name])]
+    if changed:
+        raise UserError(f"{path} was recorded with another {', '.join(changed)}: move it away and run again")
+    return record
+
+
+def _differs(old: Any, new: Any) -> bool:
+    """Whether two configurations differ in a field that both have."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return any(_differs(old[name], new[name]) for name in old.keys() & new)
+    return old != new
 
 
 def load_arrays(path: Path, record: Record) -> dict[str, np.ndarray]:
@@ -118,7 +139,7 @@ def load_arrays(path: Path, record: Record) -> dict[str, np.ndarray]:
 
 def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, Any]:
     """Where a number comes from: code, data, software and machine."""
-    commit, dirty = _revision()
+    commit, dirty = revision()
     device = jax.devices()[0]
     return {
         "commit": commit,
@@ -135,22 +156,43 @@ def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, A
     }
 
 
-def _revision() -> tuple[str, bool | None]:
-    """Commit and whether tracked files differ from it; REPRO_COMMIT speaks where there is no git."""
+@lru_cache
+def revision() -> tuple[str, bool | None]:
+    """Commit of this checkout, and whether its code differs from it; asked once per process.
+
+    Where there is no checkout of ours, REPRO_COMMIT may name the commit.
+    """
 
     def git(*args):
-        return subprocess.check_output(
-            ["git", "-C", str(ROOT), *args], text=True, stderr=subprocess.DEVNULL
-        ).strip()
+        command = ["git", "-C", str(ROOT), *args]
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).strip()
 
     try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+        if Path(git("rev-parse", "--show-toplevel")).resolve() == ROOT:
+            return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", *CODE))
     except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("REPRO_COMMIT", "unknown"), None
+        pass
+    return os.environ.get("REPRO_COMMIT", "unknown"), None
+
+
+@lru_cache
+def code_digest() -> str:
+    """Eight hex digits of the library's text: a checkpoint is continued by the code that wrote it alone."""
+    files = sorted((ROOT / "repro").rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
 
 
 def _matmul_precision() -> str:
     return jax.config.values["jax_default_matmul_precision"] or "default"
+
+
+def _with_nan(values: Any) -> Any:
+    """What was saved as null, because it was not finite, as NaN."""
+    if isinstance(values, dict):
+        return {name: _with_nan(value) for name, value in values.items()}
+    if isinstance(values, list):
+        return [_with_nan(value) for value in values]
+    return math.nan if values is None else values
 
 
 def _cpu_name() -> str:

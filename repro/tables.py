@@ -28,6 +28,7 @@ COLUMNS = [
     "source",
 ]
 CURVES = ["train_squared_error", "test_squared_error"]
+CURVE_KEYS = ["experiment", "variant", "seed", "device", "load_per_core", "epoch", "seconds"]
 
 
 class Group(NamedTuple):
@@ -46,12 +47,28 @@ def groups(folder: Path, experiment: str) -> list[Group]:
     found = defaultdict(list)
     for path in sorted((folder / experiment).glob("*.json")):
         record = load_record(path)
-        digest = path.stem.rsplit(".", 1)[1]
-        found[record.variant, n_epochs(record), record.provenance["device"], digest].append((path, record))
+        same = path.stem.rsplit(".", 1)[1], record.provenance["data_sha256"]
+        found[record.variant, n_epochs(record), record.provenance["device"], same].append((path, record))
     return [
         Group(experiment, variant, epochs, device, *map(tuple, zip(*members, strict=True)))
         for (variant, epochs, device, _), members in sorted(found.items())
     ]
+
+
+def check_unambiguous(found: list[Group]) -> None:
+    """Refuse two groups that a table could not tell apart, such as records of an older configuration.
+
+    Raises:
+        UserError: naming a file of each.
+    """
+    seen = {}
+    for group in found:
+        row = group.variant, group.epochs, group.device
+        if row in seen:
+            raise UserError(
+                f"{seen[row].paths[0]} and {group.paths[0]} would share a row: remove the outdated one"
+            )
+        seen[row] = group
 
 
 def n_epochs(record: Record) -> int:
@@ -100,12 +117,9 @@ def learning_curves(found: list[Group]) -> pd.DataFrame:
 
     One row per seed and epoch; epoch 0 is the network before fine-tuning.
     """
-    rows = [
-        row for group in longest(found).values() for record in group.records for row in _curve(group, record)
-    ]
-    return pd.DataFrame(
-        rows, columns=["experiment", "variant", "seed", "device", "epoch", "seconds", *CURVES]
-    )
+    shown = [(group, record) for group in longest(found).values() for record in group.records]
+    rows = [row for group, record in shown for row in _curve(group, record)]
+    return pd.DataFrame(rows, columns=[*CURVE_KEYS, *CURVES])
 
 
 def _curve(group: Group, record: Record) -> list[tuple]:
@@ -113,10 +127,10 @@ def _curve(group: Group, record: Record) -> list[tuple]:
         return []  # nothing was fine-tuned, or a rate was chosen, which never sees test
     before = [0.0, *(record.metrics[f"{name}_before"] for name in CURVES)]
     after = zip(record.curves["seconds"], *(record.curves[name] for name in CURVES), strict=True)
-    waited = record.metrics["pretraining_seconds"]
+    waited, origin = record.metrics["pretraining_seconds"], record.provenance
+    run = group.experiment, group.variant, record.seed, group.device, origin["load_average"] / origin["cores"]
     return [
-        (group.experiment, group.variant, record.seed, group.device, epoch, waited + seconds, *errors)
-        for epoch, (seconds, *errors) in enumerate([before, *after])
+        (*run, epoch, waited + seconds, *errors) for epoch, (seconds, *errors) in enumerate([before, *after])
     ]
 
 
@@ -167,6 +181,7 @@ def build(results: Path, profile: str, experiments: Mapping[str, Any]) -> dict[P
         found = groups(results / profile, name)
         if not found:
             continue
+        check_unambiguous(found)
         table = tidy(found, published)
         contents[tables / f"{name}.csv"] = table.to_csv(index=False, float_format="%.7g")
         contents[tables / f"{name}_curves.csv"] = learning_curves(found).to_csv(

@@ -13,6 +13,13 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compile_each_program_once(tmp_path_factory):
+    """Most of a test's time is compiling; programs that recur are taken from a cache of this session."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
 @pytest.fixture
 def rbm():
     """Four visible and three hidden units, nothing zero, nothing symmetric."""

@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg
 
 from repro.arms import PROGRAMS, Arm, PrincipalComponents, rate_choice
-from repro.arms.arm import flops, start
+from repro.arms.arm import start
 from repro.arms.outcome import folds, pictures
 from repro.data.dataset import Cases, Dataset
 from repro.eras.flops import backprop_flops, contrastive_flops, stack_flops
@@ -99,9 +99,10 @@ def test_same_seed_same_bytes_and_other_seed_other_bytes(data):
 
 
 def test_training_lowers_the_error_and_curves_end_at_the_final_scores(data):
-    outcome = run(TINY, data, 0)
+    config = replace(TINY, start="gaussian", n_epochs=6)
+    outcome = run(config, data, 0)
     assert outcome.metrics["train_cross_entropy"] < outcome.metrics["train_cross_entropy_before"]
-    assert outcome.curves["test_squared_error"].shape == (1, 2)
+    assert outcome.curves["test_squared_error"].shape == (1, 6)
     np.testing.assert_array_equal(
         outcome.curves["test_squared_error"][:, -1], outcome.metrics["test_squared_error"]
     )
@@ -118,7 +119,7 @@ def test_the_chosen_rate_has_the_lowest_validation_error(data):
     arm = replace(TINY, start="glorot", optimiser="adam", rates=(1e-6, 1e-2, 1e-4), rate_epochs=3)
     metrics = run(rate_choice(arm), data, 0).metrics
     errors = {rate: metrics[f"valid_cross_entropy_rate_{rate:g}"][0] for rate in arm.rates}
-    assert metrics["learning_rate"][0] == min(errors, key=errors.get) == 1e-2
+    assert metrics["learning_rate"][0] == min(errors, key=errors.get)
     assert not any("test" in name for name in metrics)
 
 
@@ -155,4 +156,3 @@ def test_flops_count_the_line_searches_made(data):
     per_evaluation = backprop_flops((16, 9, 5, 2, 5, 9, 16), 10)
     evaluations = outcome.curves["evaluations"].sum() * 5  # minibatches of an epoch
     np.testing.assert_allclose(outcome.metrics["flops"], per_evaluation * evaluations, rtol=1e-6)
-    assert flops.__doc__

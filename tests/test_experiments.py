@@ -1,6 +1,7 @@
 """Every experiment end to end in a tiny setting: records, tables, figures, and the command line."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -17,13 +18,13 @@ from rich.console import Console
 
 import repro.data
 from experiments import all_experiments
-from repro.arms import Arm
+from repro.arms import Arm, PrincipalComponents, run_pca
 from repro.cli import app, main
 from repro.conduct import Experiment, Order, conduct, out_of_range
 from repro.data.dataset import Cases
 from repro.errors import UserError
 from repro.monitor import Watch
-from repro.records import identity, load_arrays, load_record, save_record
+from repro.records import identity, load_arrays, load_record, save_records
 from repro.tables import build, groups, learning_curves, longest, tidy
 
 EXPERIMENTS = all_experiments()
@@ -185,8 +186,9 @@ def test_altered_evidence_is_refused(recorded):
 def test_numbers_that_are_not_finite_are_saved_as_null(recorded, tmp_path):
     [path] = recorded.rglob("pca*.json")
     record = load_record(path)
-    save_record(tmp_path / "x.json", record._replace(metrics={"loss": np.float32("nan")}), {})
+    save_records({tmp_path / "x.json": (record._replace(metrics={"loss": np.float32("nan")}), {})})
     assert json.loads((tmp_path / "x.json").read_text())["metrics"] == {"loss": None}
+    assert np.isnan(load_record(tmp_path / "x.json").metrics["loss"])
 
 
 def test_scores_outside_their_expected_range_are_named(recorded):
@@ -214,6 +216,9 @@ def command(capsys, monkeypatch, *words):
         (["run", "--data-dir", "no/such/folder"], "--data-dir no/such/folder is not a folder"),
         (["tables", "--profile", "huge"], "no profile 'huge'"),
         (["tables", "--results", "no/such/folder"], "no records below no/such/folder"),
+        (["run", "--seeds", "many"], "Invalid value for '--seeds'"),
+        (["runn"], "No such command 'runn'"),
+        (["run", "--results", "README.md"], "--results README.md cannot be written to"),
         (["figures", "fig_99"], "no figure 'fig_99'; there are: "),
         (["data", "prepare", "nothing"], "no data set is called 'nothing'"),
     ],
@@ -248,6 +253,39 @@ def test_the_quick_profile_is_in_its_expected_ranges(tmp_path):
     finished = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert all(experiment.expected for experiment in EXPERIMENTS.values())
+
+
+@pytest.mark.skipif(
+    "REPRO_DATA_DIR" not in os.environ, reason="REPRO_DATA_DIR names no folder of MNIST files"
+)
+def test_pca_of_the_real_digits_reads_the_published_number():
+    data = repro.data.load("mnist")
+    for n_components, error in ((30, 13.866), (0, 52.897), (2, 43.645)):
+        outcome = run_pca(PrincipalComponents(n_components), data, jax.random.key(0)[None])
+        np.testing.assert_allclose(outcome.metrics["test_squared_error"], [error], atol=5e-4)
+
+
+def test_a_record_of_another_configuration_is_not_taken_for_this_one(recorded, monkeypatch):
+    """Changed defaults do not show in a record's name."""
+    [path] = recorded.rglob("pca*.json")
+    path.write_text(path.read_text().replace('"n_components": 30', '"n_components": 31'))
+    with pytest.raises(UserError, match="was recorded with another n_components"):
+        conduct(tiny(MNIST), Order(only=("pca",), results=recorded), QUIET)
+
+
+def test_records_that_would_share_a_row_are_refused(recorded):
+    [path] = recorded.rglob("pca*.json")
+    path.with_name("pca.seed0.00000000.json").write_text(path.read_text())
+    with pytest.raises(UserError, match="would share a row: remove the outdated one"):
+        build(recorded, "quick", {"mnist": MNIST})
+
+
+def test_a_run_that_diverged_is_reported_not_a_crash(recorded, capsys, monkeypatch):
+    [path] = recorded.rglob("pca*.json")
+    path.write_text(re.sub('"test_squared_error": [0-9.]+', '"test_squared_error": null', path.read_text()))
+    options = ["--only", "pca", "--results", recorded]
+    code, out, err = command(capsys, monkeypatch, "run", "mnist", *options)
+    assert code == 1 and "nan" in out and err.startswith("repro: mnist/pca: test_squared_error is nan")
 
 
 def commands(page):

@@ -14,7 +14,7 @@ from experiments.mnist import VARIANTS
 from paper_figures import all_figures, arms, figures_folder, house, save
 from paper_figures.evidence import in_print
 from repro.errors import UserError
-from repro.records import Record, save_record
+from repro.records import Record, save_records
 from repro.tables import build
 
 FIGURES = all_figures()
@@ -35,8 +35,9 @@ def write_record(folder, variant, seed):
     arrays = {"example_inputs": DIGITS, "example_reconstructions": rng.permutation(DIGITS)}
     if variant.endswith("-2d"):
         arrays |= {"codes": rng.normal(size=(len(LABELS), 2)).astype(np.float32), "code_labels": LABELS}
-    record = Record("mnist", variant, "quick", seed, config, metrics, curves, None, {"device": "abacus"})
-    save_record(folder / "quick" / "mnist" / f"{variant}.seed{seed}.0.json", record, arrays)
+    origin = {"device": "abacus", "data_sha256": "0", "load_average": 1.0, "cores": 2}
+    record = Record("mnist", variant, "quick", seed, config, metrics, curves, None, origin)
+    save_records({folder / "quick" / "mnist" / f"{variant}.seed{seed}.0.json": (record, arrays)})
 
 
 def write_tables(folder):

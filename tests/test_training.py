@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.optimize
-from oracle import expected_cd, expected_mean_field_cd1, gibbs_matrix, joint, minimise, states
+from oracle import expected_cd, expected_mean_field_cd1, gibbs_matrix, joint, minimise, sigmoid, states
 
 from repro.models.rbm import Units, free_energy
 from repro.models.stack import random_stack, stack_units
@@ -49,14 +49,24 @@ def test_gibbs_chain_draws_from_the_power_of_its_matrix(rbm, k, start=5, n=100_0
 
 
 def test_mean_field_step_gives_probabilities(rbm):
+    """The reconstruction is E[v | h] for one of the hidden states."""
     v = gibbs_step(jr.key(0), BINARY, rbm, jnp.ones(4), mean_field=True)
-    assert np.all((v > 0) & (v < 1))
+    means = sigmoid(np.asarray(rbm.visible_bias) + states(3) @ np.asarray(rbm.weights).T)
+    assert np.isclose(np.asarray(v), means, rtol=1e-12).all(axis=1).sum() == 1
 
 
-@pytest.mark.parametrize("hidden", ["binary", "real"])
-def test_contrastive_gradient_differentiates_the_free_energy(rbm, hidden):
-    units = Units(hidden=hidden)
-    data, model = jr.uniform(jr.key(0), (6, 4)), jr.uniform(jr.key(1), (5, 4))
+KINDS = [
+    Units(),
+    Units(hidden="real"),
+    Units("real"),
+    Units("count"),
+    Units("count", bias_per_word=False),
+]
+
+
+@pytest.mark.parametrize("units", KINDS, ids=str)
+def test_contrastive_gradient_differentiates_the_free_energy(rbm, units):
+    data, model = 3 * jr.uniform(jr.key(0), (6, 4)), 3 * jr.uniform(jr.key(1), (5, 4))
     F = jax.vmap(partial(free_energy, units), (None, 0))
     by_autodiff = jax.grad(lambda rbm: F(rbm, data).mean() - F(rbm, model).mean())(rbm)
     by_hand = contrastive_gradient(units, rbm, data, model)
@@ -171,8 +181,9 @@ def test_conjugate_gradient_survives_a_hopeless_line():
     def f(x):
         return jnp.where(jnp.any(x != 1.0), 10.0, 0.0) + x.sum()
 
-    ours, _ = minimise_ours(f, jnp.ones(3), 3)
+    ours, evaluations = minimise_ours(f, jnp.ones(3), 5)
     np.testing.assert_array_equal(ours, np.ones(3))
+    assert evaluations == minimise(jax.jit(jax.value_and_grad(f)), np.ones(3), 5)[1]
 
 
 class Counts(NamedTuple):

@@ -7,4 +7,4 @@ from repro.arms.rates import RateChoice, choose_rate, rate_choice
 
 PROGRAMS = {Arm: run_arm, PrincipalComponents: run_pca, RateChoice: choose_rate}
 
-__all__ = ["PROGRAMS", "Arm", "Outcome", "PrincipalComponents", "RateChoice", "rate_choice"]
+__all__ = ["PROGRAMS", "Arm", "Outcome", "PrincipalComponents", "RateChoice", "rate_choice", "run_pca"]

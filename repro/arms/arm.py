@@ -57,17 +57,18 @@ def run_arm(config: Arm, data: Dataset, keys: Key[Array, " S"], monitor: Monitor
     inputs = {name: jax.device_put(cases.inputs) for name, cases in folds(data, config.fold).items()}
     train = inputs["train"]
     architecture = Architecture((train.shape[1], *config.widths), data.kind)
-    began = start(config, architecture, keys, train, monitor)
-    measure, measure_compile_seconds = measures(architecture, began.params, inputs)
-    before = measure(began.params)
-    fitted = finetune(config, architecture, keys, began.params, train, measure, monitor)
-    compile_seconds = began.compile_seconds + measure_compile_seconds + fitted.compile_seconds
+    started = start(config, architecture, keys, train, monitor)
+    measure, measure_compile_seconds = measures(architecture, started.params, inputs)
+    before = measure(started.params)
+    fitted = finetune(config, architecture, keys, started.params, train, measure, monitor)
+    compile_seconds = started.compile_seconds + measure_compile_seconds + fitted.compile_seconds
     metrics = {name: fitted.curves[name][:, -1] for name in before}
     metrics |= {f"{name}_before": np.asarray(score) for name, score in before.items()}
-    metrics["flops"] = flops(config, architecture, fitted, len(train))
-    seconds = {"pretraining": began.seconds, "finetuning": fitted.seconds.sum(), "compile": compile_seconds}
+    finetuning = finetuning_flops(architecture, fitted, len(train), config.batch_size)
+    metrics["flops"] = finetuning + pretraining_flops(config, architecture, len(train))
+    seconds = {"pretraining": started.seconds, "finetuning": fitted.seconds.sum(), "compile": compile_seconds}
     metrics |= {f"{name}_seconds": for_each(keys, value) for name, value in seconds.items()}
-    curves = {**began.curves, **fitted.curves, "seconds": for_each(keys, np.cumsum(fitted.seconds))}
+    curves = {**started.curves, **fitted.curves, "seconds": for_each(keys, np.cumsum(fitted.seconds))}
     shown = show(architecture, fitted.state.params, data) if config.fold == "final" else {}
     return Outcome(metrics, curves, shown)
 
@@ -135,16 +136,22 @@ def measures(architecture: Architecture, params, inputs: dict[str, Array]) -> tu
     return measure, sum(seconds for _, seconds in compiled.values())
 
 
-def flops(config: Arm, architecture: Architecture, fitted: Fitted, n_cases: int) -> np.ndarray:
-    """Matrix-product operations of pretraining and fine-tuning, [S]; line searches as they were counted."""
-    spent = 0.0
-    if config.start == "pretrained":
-        units = stack_units(len(config.widths), architecture.visible)
-        n_epochs = tuple(config.pretraining.layer(*numbered)[1] for numbered in enumerate(units))
-        spent = stack_flops(architecture.sizes, n_cases, n_epochs, config.pretraining.contrastive.k)
+def pretraining_flops(config: Arm, architecture: Architecture, n_cases: int) -> float:
+    """Matrix-product operations before fine-tuning; none for random starts."""
+    if config.start != "pretrained":
+        return 0.0
+    units = stack_units(len(config.widths), architecture.visible)
+    n_epochs = tuple(config.pretraining.layer(depth, kinds)[1] for depth, kinds in enumerate(units))
+    return stack_flops(architecture.sizes, n_cases, n_epochs, config.pretraining.contrastive.k)
+
+
+def finetuning_flops(
+    architecture: Architecture, fitted: Fitted, n_cases: int, batch_size: int
+) -> Float[np.ndarray, " S"]:
+    """Matrix-product operations of fine-tuning, with as many evaluations as the optimiser made."""
     layers = (*architecture.sizes, *architecture.sizes[-2::-1])
-    used = n_cases - n_cases % config.batch_size  # the ragged tail of an epoch is dropped
-    return spent + backprop_flops(layers, used) * fitted.curves["evaluations"].sum(axis=1)
+    used = n_cases - n_cases % batch_size  # the ragged tail of an epoch is dropped
+    return backprop_flops(layers, used) * fitted.curves["evaluations"].sum(axis=1)
 
 
 def show(architecture: Architecture, params: nnx.State, data: Dataset) -> dict[str, np.ndarray]:

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
-from repro.arms.arm import Arm, finetune, measures, start
-from repro.arms.outcome import Outcome, folds
+from repro.arms.arm import Arm, finetune, finetuning_flops, measures, pretraining_flops, start
+from repro.arms.outcome import Outcome, folds, for_each
 from repro.data.dataset import Dataset
-from repro.models.autoencoder import Architecture
+from repro.models.autoencoder import Architecture, loss_name
 from repro.training.fit import UNWATCHED, Monitor
 
 
@@ -30,7 +30,8 @@ def rate_choice(arm: Arm) -> RateChoice:
 def choose_rate(
     config: RateChoice, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED
 ) -> Outcome:
-    """Metrics `learning_rate`, the choice, and `valid_cross_entropy_rate_<rate>` for every candidate.
+    """Metrics `learning_rate`, the choice, and `valid_cross_entropy_rate_<rate>` for every candidate (of real
+    inputs `valid_squared_error_rate_<rate>`). A candidate that diverges is never chosen.
 
     Learns from the training cases without the validation cases, and never sees test.
     """
@@ -40,13 +41,18 @@ def choose_rate(
     architecture = Architecture((train.shape[1], *arm.widths), data.kind)
     began = start(arm, architecture, keys, train, monitor)
     measure, _ = measures(architecture, began.params, {"valid": inputs["valid"]})
-    metrics, curves = {}, began.curves
+    name = f"valid_{loss_name(architecture.visible)}"
+    curves, seconds, spent = {}, 0.0, 0.0
     for rate in arm.rates:
         candidate = replace(arm, learning_rate=rate)
         fitted = finetune(candidate, architecture, keys, began.params, train, measure, monitor)
-        curve = fitted.curves["valid_cross_entropy"]
-        curves |= {f"valid_cross_entropy_rate_{rate:g}": curve}
-        metrics |= {f"valid_cross_entropy_rate_{rate:g}": curve[:, -1]}
-    rates = np.array(arm.rates)
-    best = np.nanargmin(np.stack(list(metrics.values())), axis=0)
-    return Outcome({"learning_rate": rates[best], **metrics}, curves, {})
+        curves[f"{name}_rate_{rate:g}"] = fitted.curves[name]
+        seconds += fitted.seconds.sum()
+        spent += finetuning_flops(architecture, fitted, len(train), arm.batch_size)
+    metrics = {name: curve[:, -1] for name, curve in curves.items()}
+    best = np.argmin(np.nan_to_num(np.stack(list(metrics.values())), nan=np.inf), axis=0)
+    metrics |= {"learning_rate": np.array(arm.rates)[best]}
+    metrics["flops"] = spent + pretraining_flops(arm, architecture, len(train))
+    metrics["pretraining_seconds"] = for_each(keys, began.seconds)
+    metrics["finetuning_seconds"] = for_each(keys, seconds)
+    return Outcome(metrics, {**began.curves, **curves}, {})

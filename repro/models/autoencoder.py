@@ -31,11 +31,6 @@ class Architecture:
     sizes: tuple[int, ...]
     visible: VisibleKind = "binary"
 
-    @property
-    def n_weights(self) -> int:
-        """Weights of encoder and decoder together, without biases."""
-        return 2 * sum(a * b for a, b in itertools.pairwise(self.sizes))
-
 
 class Autoencoder(nnx.Module):
     """Logistic hidden units and linear code units   [hinton2006science, p. 506].
@@ -111,7 +106,12 @@ def errors(visible: VisibleKind, output: Float[Array, " V"], x: Float[Array, " V
 
 def loss(visible: VisibleKind, output: Float[Array, " V"], x: Float[Array, " V"]) -> Float[Array, ""]:
     """What fine-tuning lowers: the cross-entropy, or of real inputs the squared error."""
-    return errors(visible, output, x)["squared_error" if visible == "real" else "cross_entropy"]
+    return errors(visible, output, x)[loss_name(visible)]
+
+
+def loss_name(visible: VisibleKind) -> str:
+    """Which of the `errors` is the loss."""
+    return "squared_error" if visible == "real" else "cross_entropy"
 
 
 def unroll(stack: Stack) -> nnx.State:

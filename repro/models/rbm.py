@@ -50,7 +50,7 @@ def energy(units: Units, rbm: RBM, v: Float[Array, " V"], h: Float[Array, " H"])
     """
     W, b, c = rbm
     of_visible = 0.5 * jnp.sum((v - b) ** 2) if units.visible == "real" else -(b @ v)
-    of_hidden = 0.5 * jnp.sum((h - c) ** 2) if units.hidden == "real" else -_times(units, v) * (c @ h)
+    of_hidden = 0.5 * jnp.sum((h - c) ** 2) if units.hidden == "real" else -bias_factor(units, v) * (c @ h)
     return of_visible + of_hidden - v @ W @ h
 
 
@@ -87,13 +87,13 @@ def visible_mean(
 
 def _hidden_input(units: Units, rbm: RBM, v: Float[Array, " V"]) -> Float[Array, " H"]:
     W, _, c = rbm
-    return _times(units, v) * c + v @ W
+    return bias_factor(units, v) * c + v @ W
 
 
-def _times(units: Units, v: Float[Array, " V"]) -> Float[Array, ""] | float:
-    """How many times the biases of binary hiddens count."""
+def bias_factor(units: Units, v: Float[Array, " V"]) -> Float[Array, ""]:
+    """How many times the biases of binary hiddens count: N for counts with a bias per word, else once."""
     per_word = units.visible == "count" and units.hidden == "binary" and units.bias_per_word
-    return jnp.sum(v) if per_word else 1.0
+    return jnp.sum(v) if per_word else jnp.ones((), v.dtype)
 
 
 def sample_hidden(key: Key[Array, ""], units: Units, mean: Float[Array, "*B H"]) -> Float[Array, "*B H"]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from repro.training.line_search import Point, dot, line_search
 
@@ -33,7 +33,7 @@ class _Turn(NamedTuple):
     direction: PyTree
     here: Point  # step 0 on the coming line
     first_step: Float[Array, ""]
-    failed: Bool[Array, ""]  # the last line search did
+    failures: Int[Array, ""]  # line searches that failed since the last that did not
     evaluations: Int[Array, ""]
 
 
@@ -43,7 +43,7 @@ def conjugate_gradient(n_line_searches: int = 3) -> optax.GradientTransformation
     The network's weights are one vector. `update` takes optax's extra arguments `value` and `value_fn`
     (the loss of this minibatch as a function of the parameters) and returns the whole way travelled.
     The first search goes down the gradient g with first step 1 / (1 + |g|²); after a failed search the
-    next goes down the gradient again; after two in a row the parameters stay where they are.
+    next goes down the gradient again; after two in a row there is no other.
     """
 
     def init(params):
@@ -53,9 +53,13 @@ def conjugate_gradient(n_line_searches: int = 3) -> optax.GradientTransformation
     def update(updates, state, params=None, **extra_args):
         del state
         start = _steepest(updates, extra_args["value"])
-        turn = _Turn(params, updates, *start, failed=jnp.array(False), evaluations=jnp.int32(1))
+        turn = _Turn(params, updates, *start, failures=jnp.int32(0), evaluations=jnp.int32(1))
         body = _next_turn(jax.value_and_grad(extra_args["value_fn"]))
-        turn = jax.lax.fori_loop(0, n_line_searches, lambda _, turn: body(turn), turn)
+
+        def unfinished(numbered):
+            return (numbered[0] < n_line_searches) & (numbered[1].failures < 2)
+
+        _, turn = jax.lax.while_loop(unfinished, lambda n: (n[0] + 1, body(n[1])), (0, turn))
         return optax.tree.sub(turn.params, params), ConjugateGradientState(turn.evaluations)
 
     return optax.GradientTransformationExtraArgs(init, update)
@@ -75,9 +79,9 @@ def _next_turn(value_and_grad: Callable) -> Callable[[_Turn], _Turn]:
         evaluations = old.evaluations + search.evaluations
         params = optax.tree.add_scale(old.params, search.trial.step, old.direction)
         onward = _conjugate(old, search.trial, search.gradient)
-        forward = _Turn(params, search.gradient, *onward, jnp.array(False), evaluations)
+        forward = _Turn(params, search.gradient, *onward, jnp.int32(0), evaluations)
         again = _steepest(old.gradient, old.here.value)
-        back = _Turn(old.params, old.gradient, *again, jnp.array(True), evaluations)
+        back = _Turn(old.params, old.gradient, *again, old.failures + 1, evaluations)
         return jax.tree.map(lambda a, b: jnp.where(success, a, b), forward, back)
 
     return turn

@@ -11,7 +11,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float
 
-from repro.models.rbm import RBM, Units, hidden_mean, visible_mean
+from repro.models.rbm import RBM, Units, bias_factor, hidden_mean, visible_mean
 from repro.training.fit import Trainer
 from repro.training.gibbs import gibbs_chain
 
@@ -40,10 +40,12 @@ class ContrastiveState(NamedTuple):
 def statistics(units: Units, rbm: RBM, v: Float[Array, "B V"]) -> RBM:
     """Mean over cases of -∂F/∂(W, b, c): <v h>, <v> and <h> with h at its conditional mean.
 
-    For real hiddens -∂F/∂c is <h> - c; the c is left out, for it cancels between the two phases.
+    Counts with a bias per word have <N h> for <h>. For real units -∂F/∂b is <v> - b and -∂F/∂c is <h> - c;
+    the b and c are left out, for they cancel between the two phases.
     """
     h = jax.vmap(hidden_mean, (None, None, 0))(units, rbm, v)
-    return RBM(v.T @ h / len(v), v.mean(0), h.mean(0))
+    times = jax.vmap(bias_factor, (None, 0))(units, v)
+    return RBM(v.T @ h / len(v), v.mean(0), times @ h / len(v))
 
 
 def contrastive_gradient(

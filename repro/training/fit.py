@@ -17,6 +17,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+NO_EPOCH = 2**32 - 1  # the address of the key that `init` gets
+
 
 class Trainer(NamedTuple):
     """A way to learn. The state it keeps has a field `params`."""
@@ -76,7 +78,8 @@ def fit(
     if batch_size > inputs.shape[-2]:
         raise ValueError(f"batch_size {batch_size} is larger than the {inputs.shape[-2]} cases")
     over = None if inputs.ndim == 2 else 0
-    state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys, params, inputs)
+    keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
+    state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys_init, params, inputs)
     fitted = monitor.restore(phase, Fitted(state, {}, np.zeros(0)))
     if fitted.n_epochs >= n_epochs:
         return fitted

@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from repro.models.rbm import Units, hidden_mean
+from repro.models.rbm import RBM, Units, hidden_mean
 from repro.models.stack import Stack
 from repro.training.contrastive import Contrastive, contrastive_trainer
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
@@ -30,8 +30,10 @@ class Pretraining:
     def layer(self, depth: int, units: Units) -> tuple[Contrastive, int]:
         """How the RBM at this depth, with these units, is trained, and for how many epochs."""
         rate, n_epochs = self.contrastive.learning_rate, self.n_epochs
-        if depth == 0:
-            rate, n_epochs = self.first_learning_rate or rate, self.first_n_epochs or n_epochs
+        if depth == 0 and self.first_learning_rate is not None:
+            rate = self.first_learning_rate
+        if depth == 0 and self.first_n_epochs is not None:
+            n_epochs = self.first_n_epochs
         if units.hidden == "real":
             rate = self.top_learning_rate
         return replace(self.contrastive, learning_rate=rate), n_epochs
@@ -78,7 +80,8 @@ def pretrain(
             phase=layer,
             monitor=monitor,
         )
-        inputs = climb(kinds, fitted.state.params, inputs)
+        if depth + 1 < len(stack):
+            inputs = climb(kinds, fitted.state.params, inputs)
         trained.append(fitted.state.params)
         curves |= {f"{name}_{layer}": curve for name, curve in fitted.curves.items()}
         seconds += float(fitted.seconds.sum())
@@ -86,8 +89,8 @@ def pretrain(
     return Pretrained(tuple(trained), curves, seconds, compile_seconds)
 
 
-def climb(units, rbm, inputs):
-    """The hidden means of all cases, [S N H]: the data of the next layer."""
+def climb(units: Units, rbm: RBM, inputs: Float[Array, "*seeds N V"]) -> Float[Array, "S N H"]:
+    """The hidden means of all cases under RBMs with leading axis S: the data of the next layer."""
     up = jax.vmap(hidden_mean, (None, None, 0))
     over = None if inputs.ndim == 2 else 0
     return jax.jit(over_seeds(lambda rbm, inputs: up(units, rbm, inputs), (0, over)))(rbm, inputs)

@@ -1,7 +1,7 @@
 """The line search of the 2006 program: Wolfe-Powell conditions by polynomial inter- and extrapolation.
 
-The method and its constants are those of Carl Rasmussen's `minimize` (2001), which the authors' program
-ships; the code is ours. One function value with its gradient is computed per turn of a single loop.
+The method and its constants are those of Carl Rasmussen's `minimize` of 2001, to which the authors' program
+points; the code is ours. One function value with its gradient is computed per turn of a single loop.
 """
 
 from __future__ import annotations
