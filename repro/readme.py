@@ -67,5 +67,5 @@ def recorded(found: list[Group]) -> str:
     records = [record for group in found for record in group.records]
     seconds = sum(r.provenance["wall_seconds"] / r.provenance["seeds_side_by_side"] for r in records)
     devices = ", ".join(sorted({group.device for group in found}))
-    n_variants = len({group.variant for group in found})
+    n_variants = len({record.variant for record in records if record.config["kind"] != "RateChoice"})
     return f"{n_variants} variants, {len(records)} runs, {timedelta(seconds=round(seconds))} on {devices}"

@@ -156,7 +156,7 @@ def readable(rows: pd.DataFrame) -> str:
             "n": rows.n,
             "epochs": rows.epochs,
             "published": rows.published.map(_number),
-            "difference": [f"{d:+.1f} %" if d == d else "–" for d in difference],
+            "difference": [f"{round(d, 1) + 0.0:+.1f} %" if d == d else "–" for d in difference],
             "source": rows.source.fillna("–"),
             "device": rows.device,
         }
@@ -165,8 +165,10 @@ def readable(rows: pd.DataFrame) -> str:
 
 
 def _number(value: float) -> str:
-    """Four significant digits."""
-    return "–" if value != value else f"{value:.4g}" if abs(value) < 1e4 else f"{value:.3e}"
+    """Two decimals, or four significant digits of what is smaller than one or very large."""
+    if value != value:
+        return "–"
+    return f"{value:.2f}" if value == 0 or 1 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
 def build(results: Path, profile: str, experiments: Mapping[str, Any]) -> dict[Path, str]:
