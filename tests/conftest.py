@@ -1,10 +1,15 @@
 """The strict switches of every test, and the small asymmetric RBMs they share."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import MNIST, QUIET, cut, tiny
 
+import repro.data
+from repro.conduct import Order, conduct
 from repro.models.rbm import RBM
 
 jax.config.update("jax_enable_x64", True)  # tests only; experiments run in float32
@@ -32,3 +37,29 @@ def data_prob():
     """A distribution over the sixteen visible states that no small RBM has."""
     p = np.random.default_rng(8).random(16) ** 3
     return p / p.sum()
+
+
+@pytest.fixture
+def single_precision():
+    """As experiments compute."""
+    with jax.enable_x64(False):
+        yield
+
+
+@pytest.fixture
+def few_cases(monkeypatch, single_precision):
+    """Every data set shrunk to a hundred real cases."""
+    load = repro.data.load
+
+    def small(name, **asked):
+        data = load(name, **asked | {"embedded": True})
+        return replace(data, train=cut(data.train, 100), valid=cut(data.valid, 20), test=cut(data.test, 20))
+
+    monkeypatch.setattr(repro.data, "load", small)
+
+
+@pytest.fixture
+def recorded(few_cases, tmp_path):
+    """Three seeds of two variants."""
+    conduct(tiny(MNIST), Order(seeds=3, only=("glorot-cg", "pca"), results=tmp_path), QUIET)
+    return tmp_path

@@ -16,14 +16,9 @@ from repro.models.autoencoder import Architecture
 from repro.training.contrastive import Contrastive
 from repro.training.greedy import Pretraining
 
+pytestmark = pytest.mark.usefixtures("single_precision")
+
 TINY = Arm(widths=(9, 5, 2), n_epochs=2, batch_size=10, pretraining=Pretraining(n_epochs=2, batch_size=10))
-
-
-@pytest.fixture(autouse=True)
-def single_precision():
-    """As experiments compute."""
-    with jax.enable_x64(False):
-        yield
 
 
 @pytest.fixture

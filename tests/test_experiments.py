@@ -1,75 +1,25 @@
-"""Every experiment end to end in a tiny setting: records, tables, figures, and the command line."""
+"""Every experiment end to end in a tiny setting: data, record, table; interrupted, resumed, refused."""
 
 import json
 import os
 import re
-import shlex
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
 import pandas as pd
 import pytest
-import typer
-from rich.console import Console
+from tiny import EXPERIMENTS, MNIST, QUIET, tiny
 
 import repro.data
-from experiments import all_experiments
 from repro.arms import Arm, PrincipalComponents, run_pca
-from repro.cli import app, main
-from repro.conduct import Experiment, Order, conduct, out_of_range
-from repro.data.dataset import Cases
+from repro.conduct import Order, conduct, out_of_range
 from repro.errors import UserError
 from repro.monitor import Watch
 from repro.records import identity, load_arrays, load_record, save_records
 from repro.tables import build, groups, learning_curves, longest, tidy
 
-EXPERIMENTS = all_experiments()
-ROOT = Path(__file__).resolve().parent.parent
-QUIET = Console(quiet=True)
-
-
-@pytest.fixture(autouse=True)
-def single_precision():
-    with jax.enable_x64(False):
-        yield
-
-
-def cut(cases, n):
-    """n cases, evenly taken: all classes stay."""
-    step = len(cases.inputs) // n
-    return Cases(cases.inputs[::step][:n], cases.labels[::step][:n])
-
-
-@pytest.fixture
-def few_cases(monkeypatch):
-    """Every data set shrunk to a hundred real cases."""
-    load = repro.data.load
-
-    def small(name, **asked):
-        data = load(name, **asked | {"embedded": True})
-        return replace(data, train=cut(data.train, 100), valid=cut(data.valid, 20), test=cut(data.test, 20))
-
-    monkeypatch.setattr(repro.data, "load", small)
-
-
-def tiny(experiment: Experiment) -> Experiment:
-    """The same variants as small networks with one epoch of everything."""
-
-    def shrink(config):
-        config = experiment.quick(config)
-        if not isinstance(config, Arm):
-            return config
-        widths = (*[8] * (len(config.widths) - 1), min(config.widths[-1], 4))
-        pretraining = replace(config.pretraining, n_epochs=1, batch_size=20)
-        return replace(
-            config, widths=widths, pretraining=pretraining, n_epochs=1, rate_epochs=1, batch_size=20
-        )
-
-    return replace(experiment, quick=shrink, expected={})
+pytestmark = pytest.mark.usefixtures("single_precision")
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -88,9 +38,6 @@ def test_every_variant_goes_from_data_to_record_to_table(name, few_cases, tmp_pa
     before = {path: path.stat().st_mtime_ns for path in paths}
     assert conduct(experiment, order, QUIET) == paths
     assert {path: path.stat().st_mtime_ns for path in paths} == before, "what is recorded is not run again"
-
-
-MNIST = EXPERIMENTS["mnist"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -135,13 +82,6 @@ def test_the_identity_of_a_run_is_its_choices_and_its_kind_of_device():
     assert (
         len({identity(Arm(), "cpu"), identity(Arm(), "gpu"), *(identity(arm, "cpu") for arm in others)}) == 4
     )
-
-
-@pytest.fixture
-def recorded(few_cases, tmp_path):
-    """Three seeds of two variants."""
-    conduct(tiny(MNIST), Order(seeds=3, only=("glorot-cg", "pca"), results=tmp_path), QUIET)
-    return tmp_path
 
 
 def test_the_table_holds_mean_interval_and_published_value(recorded):
@@ -192,67 +132,9 @@ def test_numbers_that_are_not_finite_are_saved_as_null(recorded, tmp_path):
 
 
 def test_scores_outside_their_expected_range_are_named(recorded):
-    strange = replace(MNIST, expected={("pca", "test_squared_error"): (1, 2)})
+    strange = replace(MNIST, expected={("pca", "test_squared_error"): (1.0, 2.0)})
     [line] = out_of_range(strange, Order(results=recorded), list(recorded.rglob("pca*.json")))
     assert line.startswith("mnist/pca: test_squared_error is ") and line.endswith("expected 1 to 2")
-
-
-def command(capsys, monkeypatch, *words):
-    """Exit code, standard output and standard error of one `repro` command."""
-    monkeypatch.setattr(sys, "argv", ["repro", *map(str, words)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return stopped.value.code or 0, *capsys.readouterr()
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["run", "nothing"], "no experiment 'nothing'; there are: "),
-        (["run", "mnist", "--only", "nobody"], "mnist has no variant 'nobody'; it has: pretrained-cg"),
-        (["run", "--profile", "huge"], "no profile 'huge'; there are: quick, paper"),
-        (["run", "--seeds", "0"], "--seeds must be at least 1, not 0"),
-        (["run", "--epochs", "-3"], "--epochs must be at least 1, not -3"),
-        (["run", "--data-dir", "no/such/folder"], "--data-dir no/such/folder is not a folder"),
-        (["tables", "--profile", "huge"], "no profile 'huge'"),
-        (["tables", "--results", "no/such/folder"], "no records below no/such/folder"),
-        (["run", "--seeds", "many"], "Invalid value for '--seeds'"),
-        (["runn"], "No such command 'runn'"),
-        (["run", "--results", "README.md"], "--results README.md cannot be written to"),
-        (["figures", "fig_99"], "no figure 'fig_99'; there are: "),
-        (["data", "prepare", "nothing"], "no data set is called 'nothing'"),
-    ],
-)
-def test_wrong_input_is_one_line_and_exit_code_2(capsys, monkeypatch, words, says):
-    code, _, err = command(capsys, monkeypatch, *words)
-    assert code == 2
-    assert err.startswith(f"repro: {says}") and err.count("\n") == 1
-
-
-def test_stale_tables_are_found(recorded, capsys, monkeypatch):
-    options = ["--profile", "quick", "--results", recorded]
-    assert command(capsys, monkeypatch, "tables", "--check", *options)[0] == 2
-    assert command(capsys, monkeypatch, "tables", *options)[0] == 0
-    assert command(capsys, monkeypatch, "tables", "--check", *options)[0] == 0
-    table = recorded / "quick" / "tables" / "mnist.md"
-    table.write_text(table.read_text().replace("mnist", "mnisd"))
-    code, _, err = command(capsys, monkeypatch, "tables", "--check", *options)
-    assert code == 2 and "mnist.md" in err and "`repro tables --profile quick` rebuilds them" in err
-
-
-def test_list_names_every_experiment_and_what_is_recorded(recorded, capsys, monkeypatch):
-    _, out, _ = command(capsys, monkeypatch, "list", "--results", recorded)
-    for name, experiment in EXPERIMENTS.items():
-        assert f"{name}: " in out and experiment.artefact.split(",")[0] in out
-    assert "2 variants, 4 runs" in out
-
-
-def test_the_quick_profile_is_in_its_expected_ranges(tmp_path):
-    """The real thing, from the command line, as `make reproduce` runs it."""
-    words = ["-m", "repro.cli", "run", "--profile", "quick", "--results", tmp_path]
-    finished = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    assert all(experiment.expected for experiment in EXPERIMENTS.values())
 
 
 @pytest.mark.skipif(
@@ -278,38 +160,3 @@ def test_records_that_would_share_a_row_are_refused(recorded):
     path.with_name("pca.seed0.00000000.json").write_text(path.read_text())
     with pytest.raises(UserError, match="would share a row: remove the outdated one"):
         build(recorded, "quick", {"mnist": MNIST})
-
-
-def test_a_run_that_diverged_is_reported_not_a_crash(recorded, capsys, monkeypatch):
-    [path] = recorded.rglob("pca*.json")
-    path.write_text(re.sub('"test_squared_error": [0-9.]+', '"test_squared_error": null', path.read_text()))
-    options = ["--only", "pca", "--results", recorded]
-    code, out, err = command(capsys, monkeypatch, "run", "mnist", *options)
-    assert code == 1 and "nan" in out and err.startswith("repro: mnist/pca: test_squared_error is nan")
-
-
-def commands(page):
-    """Every line of the page's shell blocks, without its comment."""
-    blocks = re.findall(r"```(?:sh)?\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    return [
-        shlex.split(line, comments=True) for block in blocks for line in block.splitlines() if line.strip()
-    ]
-
-
-@pytest.mark.parametrize("words", [w for w in commands("README.md") if w], ids=" ".join)
-def test_every_readme_command_exists(words):
-    words = [word for word in words if word != "--help"]  # every command has it
-    while "=" in words[0]:
-        words = words[1:]  # environment variables
-    if words[0] == "make":
-        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert all(word in targets or "=" in word for word in words[1:])
-    elif Path(words[0]).name == "repro":
-        group = typer.main.get_command(app)
-        context = group.context_class(group)
-        name, parser, rest = group.resolve_command(context, words[1:])
-        while hasattr(parser, "resolve_command"):
-            name, parser, rest = parser.resolve_command(parser.context_class(parser), rest)
-        parser.make_context(name, rest)
-    else:
-        assert words[0] in {"git", "cd", "source", "export"}

@@ -1,0 +1,108 @@
+"""The `repro` command: what it refuses, what it says, and every command of the README."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from tiny import EXPERIMENTS, ROOT
+
+from repro.cli import app, main
+
+pytestmark = pytest.mark.usefixtures("single_precision")
+
+
+def command(capsys, monkeypatch, *words):
+    """Exit code, standard output and standard error of one `repro` command."""
+    monkeypatch.setattr(sys, "argv", ["repro", *map(str, words)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return stopped.value.code or 0, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "nothing"], "no experiment 'nothing'; there are: "),
+        (["run", "mnist", "--only", "nobody"], "mnist has no variant 'nobody'; it has: pretrained-cg"),
+        (["run", "--profile", "huge"], "no profile 'huge'; there are: quick, paper"),
+        (["run", "--seeds", "0"], "--seeds must be at least 1, not 0"),
+        (["run", "--epochs", "-3"], "--epochs must be at least 1, not -3"),
+        (["run", "--data-dir", "no/such/folder"], "--data-dir no/such/folder is not a folder"),
+        (["tables", "--profile", "huge"], "no profile 'huge'"),
+        (["tables", "--results", "no/such/folder"], "no records below no/such/folder"),
+        (["run", "--seeds", "many"], "Invalid value for '--seeds'"),
+        (["runn"], "No such command 'runn'"),
+        (["run", "--results", "README.md"], "--results README.md cannot be written to"),
+        (["figures", "fig_99"], "no figure 'fig_99'; there are: "),
+        (["data", "prepare", "nothing"], "no data set is called 'nothing'"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(capsys, monkeypatch, words, says):
+    code, _, err = command(capsys, monkeypatch, *words)
+    assert code == 2
+    assert err.startswith(f"repro: {says}") and err.count("\n") == 1
+
+
+def test_stale_tables_are_found(recorded, capsys, monkeypatch):
+    options = ["--profile", "quick", "--results", recorded]
+    assert command(capsys, monkeypatch, "tables", "--check", *options)[0] == 2
+    assert command(capsys, monkeypatch, "tables", *options)[0] == 0
+    assert command(capsys, monkeypatch, "tables", "--check", *options)[0] == 0
+    table = recorded / "quick" / "tables" / "mnist.md"
+    table.write_text(table.read_text().replace("mnist", "mnisd"))
+    code, _, err = command(capsys, monkeypatch, "tables", "--check", *options)
+    assert code == 2 and "mnist.md" in err and "`repro tables --profile quick` rebuilds them" in err
+
+
+def test_list_names_every_experiment_and_what_is_recorded(recorded, capsys, monkeypatch):
+    _, out, _ = command(capsys, monkeypatch, "list", "--results", recorded)
+    for name, experiment in EXPERIMENTS.items():
+        assert f"{name}: " in out and experiment.artefact.split(",")[0] in out
+    assert "2 variants, 4 runs" in out
+
+
+def test_the_quick_profile_is_in_its_expected_ranges(tmp_path):
+    """The real thing, from the command line, as `make reproduce` runs it."""
+    words = ["-m", "repro.cli", "run", "--profile", "quick", "--results", tmp_path]
+    finished = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert all(experiment.expected for experiment in EXPERIMENTS.values())
+
+
+def test_a_run_that_diverged_is_reported_not_a_crash(recorded, capsys, monkeypatch):
+    [path] = recorded.rglob("pca*.json")
+    path.write_text(re.sub('"test_squared_error": [0-9.]+', '"test_squared_error": null', path.read_text()))
+    options = ["--only", "pca", "--results", recorded]
+    code, out, err = command(capsys, monkeypatch, "run", "mnist", *options)
+    assert code == 1 and "nan" in out and err.startswith("repro: mnist/pca: test_squared_error is nan")
+
+
+def commands(page):
+    """Every line of the page's shell blocks, without its comment."""
+    blocks = re.findall(r"```(?:sh)?\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    return [
+        shlex.split(line, comments=True) for block in blocks for line in block.splitlines() if line.strip()
+    ]
+
+
+@pytest.mark.parametrize("words", [w for w in commands("README.md") if w], ids=" ".join)
+def test_every_readme_command_exists(words):
+    words = [word for word in words if word != "--help"]  # every command has it
+    while "=" in words[0]:
+        words = words[1:]  # environment variables
+    if words[0] == "make":
+        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert all(word in targets or "=" in word for word in words[1:])
+    elif Path(words[0]).name == "repro":
+        group = typer.main.get_command(app)
+        context = group.context_class(group)
+        name, parser, rest = group.resolve_command(context, words[1:])
+        while hasattr(parser, "resolve_command"):
+            name, parser, rest = parser.resolve_command(parser.context_class(parser), rest)
+        parser.make_context(name, rest)
+    else:
+        assert words[0] in {"git", "cd", "source", "export"}
