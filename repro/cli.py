@@ -36,7 +36,10 @@ DataDir = Annotated[
 def main() -> None:
     """Run the command; what the user can mend is one line and exit code 2, Ctrl-C one line and 130."""
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
+        if code == 130:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
+        sys.exit(code)
     except KeyboardInterrupt:
         fail(130, "stopped; the same command goes on from the last record and checkpoint")
     except UserError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from repro.atomic import write_atomically
 from repro.training.fit import Fitted, Monitor
@@ -32,8 +32,7 @@ class Watch(Monitor):
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[error]}"),
+            TextColumn("{task.fields[state]}"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -62,27 +61,21 @@ class Watch(Monitor):
         if finished or now - self.kept > SECONDS_BETWEEN_CHECKPOINTS:
             write_checkpoint(self._checkpoint(phase), fitted)
             self.kept = now
+        left = (now - self.began) / (fitted.n_epochs - self.restored) * (n_epochs - fitted.n_epochs)
+        state = _latest_error(fitted) + ("" if finished else f", {timedelta(seconds=round(left))} left")
         if self.console.is_terminal:
-            self._draw(phase, fitted, n_epochs)
+            self._draw(phase, fitted.n_epochs, n_epochs, state)
         elif finished or now - self.said > SECONDS_BETWEEN_LINES:
-            left = (now - self.began) / (fitted.n_epochs - self.restored) * (n_epochs - fitted.n_epochs)
-            remaining = "" if finished else f", {timedelta(seconds=round(left))} left"
-            self._say(f"{phase} epoch {fitted.n_epochs}/{n_epochs}, {_latest_error(fitted)}{remaining}")
+            self._say(f"{phase} epoch {fitted.n_epochs}/{n_epochs}, {state}")
             self.said = now
 
     def forget(self) -> None:
         """Remove the checkpoints: the record has been written."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _draw(self, phase: str, fitted: Fitted, n_epochs: int) -> None:
-        if not self.bar.task_ids:
-            self.bar.add_task("", total=n_epochs - self.restored, error="")
-        self.bar.update(
-            self.bar.task_ids[0],
-            description=f"{self.title}: {phase}",
-            completed=fitted.n_epochs - self.restored,
-            error=_latest_error(fitted),
-        )
+    def _draw(self, phase: str, done: int, n_epochs: int, state: str) -> None:
+        [task] = self.bar.task_ids or [self.bar.add_task("", total=n_epochs, state="")]
+        self.bar.update(task, description=f"{self.title}: {phase}", completed=done, state=state)
 
     def _say(self, line: str) -> None:
         self.console.print(f"{self.title}: {line}", highlight=False, markup=False, soft_wrap=True)

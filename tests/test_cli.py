@@ -11,6 +11,7 @@ import typer
 from tiny import EXPERIMENTS, ROOT
 
 from repro.cli import app, main
+from repro.monitor import Watch
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
@@ -45,6 +46,16 @@ def test_wrong_input_is_one_line_and_exit_code_2(capsys, monkeypatch, words, say
     code, _, err = command(capsys, monkeypatch, *words)
     assert code == 2
     assert err.startswith(f"repro: {says}") and err.count("\n") == 1
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(few_cases, tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watch, "epoch_done", interrupted)
+    code, _, err = command(capsys, monkeypatch, "run", "mnist", "--results", tmp_path)
+    assert code == 130
+    assert err == "repro: stopped; the same command goes on from the last record and checkpoint\n"
 
 
 def test_stale_tables_are_found(recorded, capsys, monkeypatch):
