@@ -49,7 +49,11 @@ def test_conjugate_gradient_reaches_the_minimum_scipy_finds(f):
     x = jnp.array([-1.2, 1.0, 0.3, 0.7])
     theirs = scipy.optimize.minimize(jax.value_and_grad(f), x, jac=True, method="CG", tol=1e-10)
     ours, _ = minimise_ours(f, x, 150)
-    np.testing.assert_allclose(ours, theirs.x, atol=1e-6)
+    np.testing.assert_allclose(f(ours), theirs.fun, atol=1e-10)
+    # where values differ by rounding alone no search goes on: |gradient| is then about √(ε f λ), with
+    # f about 4 and Rosenbrock's curvature λ about 1000 near 1e-6, and SciPy's end is no closer
+    np.testing.assert_allclose(jax.grad(f)(ours), 0, atol=1e-5)
+    np.testing.assert_allclose(ours, theirs.x, atol=1e-5)
 
 
 def test_conjugate_gradient_survives_a_hopeless_line():
