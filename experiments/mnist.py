@@ -34,9 +34,7 @@ from repro.training.greedy import Pretraining
 CG = Arm()  # every default is the 2006 program's, see repro/arms/arm.py
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 ADAM = Arm(optimiser="adam", batch_size=100, rates=RATES, rate_epochs=10)
-SECONDARY = Pretraining(
-    contrastive=Contrastive(learning_rate=0.01)
-)  # as a summary of the supporting text has it
+SECONDARY = Pretraining(contrastive=Contrastive(learning_rate=0.01))  # in a summary of the supporting text
 
 VARIANTS = {
     "pretrained-cg": CG,

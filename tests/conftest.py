@@ -63,3 +63,12 @@ def recorded(few_cases, tmp_path):
     """Three seeds of two variants."""
     conduct(tiny(MNIST), Order(seeds=3, only=("glorot-cg", "pca"), results=tmp_path), QUIET)
     return tmp_path
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache, no data folder, no proxy."""
+    for name in ("REPRO_DATA_DIR", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"

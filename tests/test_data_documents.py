@@ -28,12 +28,7 @@ needs_files = pytest.mark.skipif(not ARCHIVE.is_file(), reason="REPRO_DATA_DIR h
 needs_lda = pytest.mark.skipif(sample.lda_file() is None, reason="lda is not installed")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache and no data folder."""
-    monkeypatch.delenv("REPRO_DATA_DIR", raising=False)
-    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def refused(pattern, call, *args, **kwargs) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusal import refused
 
 from repro.data.documents.lyrl import read_tokens, read_topics
 from repro.data.documents.sgml import Story, read_stories
@@ -12,27 +13,8 @@ from repro.data.documents.stored import random_halves, stored
 from repro.data.documents.table import Document, tabulate
 from repro.data.documents.words import stemming
 from repro.data.recipe import SPLITS
-from repro.errors import UserError
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache and no data folder."""
-    monkeypatch.delenv("REPRO_DATA_DIR", raising=False)
-    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def refused(pattern, call, *args, **kwargs) -> str:
-    """The message of the UserError that a call must raise: one line that matches the pattern."""
-    with pytest.raises(UserError, match=pattern) as caught:
-        call(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def is_empty(cache: Path) -> bool:
-    return not cache.exists() or not list(cache.iterdir())
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 # --- the SGML of Reuters-21578 -----------------------------------------------------------------------------

