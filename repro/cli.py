@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from math import nan
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from repro.errors import UserError
+
+if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
+    from repro.conduct import Experiment
 
 app = typer.Typer(
     help="Layerwise pretraining versus direct backprop: run experiments, build tables, draw figures.\n\n"
@@ -85,7 +89,7 @@ def run(
     surprises = []
     for experiment in chosen.values():
         paths = conduct(experiment, order, console)
-        _print_scores(experiment.name, paths)
+        _print_scores(experiment, paths)
         surprises += out_of_range(experiment, order, paths)
     console.print(f"records are in {results / profile}")
     for surprise in surprises:
@@ -169,14 +173,15 @@ def list_data() -> None:
 
 
 @data_app.command()
-def prepare(name: str, data_dir: DataDir = None) -> None:
-    """Prepare a data set in the cache, from files or by download.
+def prepare(names: list[str], data_dir: DataDir = None) -> None:
+    """Prepare data sets in the cache, from files or by download.
 
-    Example: repro data prepare mnist --data-dir my-files
+    Example: repro data prepare mnist curves --data-dir my-files
     """
     import repro.data
 
-    console.print(f"{name} is ready in {repro.data.prepare(name, data_dir)}")
+    for name in names:
+        console.print(f"{name} is ready in {repro.data.prepare(name, data_dir)}")
 
 
 @data_app.command()
@@ -208,20 +213,19 @@ def _chosen(names: list[str] | None, available: dict, noun: str) -> dict:
     return {name: available[name] for name in names or available}
 
 
-def _print_scores(experiment: str, paths: list[Path]) -> None:
-    """Test and training error of every variant, mean over the seeds of this order."""
+def _print_scores(experiment: Experiment, paths: list[Path]) -> None:
+    """The scores of every variant, mean over the seeds of this order."""
     from repro.records import load_record
     from repro.tables import n_epochs
 
-    table = Table("variant", "n", "epochs", "train squared error", "test squared error", title=experiment)
+    names = [score.replace("_", " ") for score in experiment.scores]
+    table = Table(Column("variant", overflow="fold"), "n", "epochs", *names, title=experiment.name)
     records = [load_record(path) for path in paths]
     for variant in dict.fromkeys(record.variant for record in records):
         own = [record for record in records if record.variant == variant]
-        scores = [
-            f"{sum(r.metrics[f'{fold}_squared_error'] for r in own) / len(own):.2f}"
-            for fold in ("train", "test")
-        ]
-        table.add_row(variant, str(len(own)), str(n_epochs(own[0])), *scores)
+        means = [sum(r.metrics.get(score, nan) for r in own) / len(own) for score in experiment.scores]
+        shown = [f"{mean:.2f}" if mean == mean else "–" for mean in means]
+        table.add_row(variant, str(len(own)), str(n_epochs(own[0])), *shown)
     console.print(table)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from rich.console import Console
 import repro.data
 from repro.arms import PROGRAMS, Arm, Outcome, rate_choice
 from repro.data.dataset import Dataset
-from repro.errors import UserError
+from repro.errors import DataUnavailableError, UserError
 from repro.monitor import Watch
 from repro.records import (
     Record,
@@ -45,11 +46,16 @@ class Experiment:
     name: str
     claim: str
     artefact: str  # of the paper
-    data: str  # name of the data set
+    data: str  # name of the data set; "" where variants name theirs, "<data set>/<variant>"
     variants: dict[str, Any]  # name -> configuration
     quick: Callable[[Any], Any]  # the configuration of the quick profile
     expected: dict[tuple[str, str], tuple[float, float]]  # quick: (variant, metric) -> range
     seeds: dict[str, int] = field(default_factory=lambda: {"quick": 1, "paper": 5})
+    scores: tuple[str, ...] = ("train_squared_error", "test_squared_error")  # shown when a run is over
+
+    def data_of(self, variant: str) -> str:
+        """Name of the data set that a variant learns from."""
+        return self.data or variant.partition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -67,17 +73,26 @@ class Order:
 def conduct(experiment: Experiment, order: Order, console: Console) -> list[Path]:
     """Run what is asked for and not yet recorded; returns the paths of all records asked for.
 
-    The order must have passed `check`. The data are loaded when the first run needs them.
+    The order must have passed `check`. The data are loaded when the first run needs them. What cannot be
+    had is said and left out, if the experiment has other data sets and the order names no variants.
+
+    Raises:
+        DataUnavailableError: if the data cannot be had.
     """
     revision()
-    load = lru_cache(partial(repro.data.load, embedded=order.profile == "quick", data_dir=order.data_dir))
-    asked = _Asked(experiment, order, partial(load, experiment.data), console)
-    paths = []
+    load = partial(repro.data.load, embedded=order.profile == "quick", data_dir=order.data_dir)
+    asked = _Asked(experiment, order, lru_cache(maxsize=1)(load), console)
+    paths, absent = [], set()
     with jax.default_matmul_precision(PRECISION):
         for variant, config in configurations(experiment, order).items():
-            if isinstance(config, Arm) and config.rates:
-                config = replace(config, learning_rate=_chosen_rate(asked, variant, config))
-            paths += _run_variant(asked, variant, config)
+            if experiment.data_of(variant) in absent:
+                continue
+            try:
+                paths += _run_variant(asked, variant, _with_rate(asked, variant, config))
+            except DataUnavailableError as error:
+                _go_on_without(asked, variant, error)
+                absent.add(experiment.data_of(variant))
+    shutil.rmtree(_shared_work(asked), ignore_errors=True)
     return paths
 
 
@@ -86,8 +101,22 @@ class _Asked(NamedTuple):
 
     experiment: Experiment
     order: Order
-    data: Callable[[], Dataset]
+    data: Callable[[str], Dataset]
     console: Console
+
+
+def _go_on_without(asked: _Asked, variant: str, error: DataUnavailableError) -> None:
+    """Say which data set is left out; only where the experiment has others and none was asked for by name."""
+    experiment = asked.experiment
+    if experiment.data or asked.order.only:
+        raise error
+    asked.console.print(f"{experiment.name} goes on without {experiment.data_of(variant)}: {error}")
+
+
+def _shared_work(asked: _Asked) -> Path:
+    """Where work is kept that the runs of an experiment may share, until all of them are recorded."""
+    folder = asked.order.results / asked.order.profile / asked.experiment.name
+    return folder / ".checkpoints" / f"shared.{code_digest()}"
 
 
 def check_profile(profile: str) -> None:
@@ -111,9 +140,8 @@ def check(experiment: Experiment, order: Order) -> None:
         if value is not None and value < 1:
             raise UserError(f"{name} must be at least 1, not {value}")
     if order.data_dir is not None and not order.data_dir.is_dir():
-        raise UserError(
-            f"--data-dir {order.data_dir} is not a folder: name the one that holds {experiment.data}/"
-        )
+        holds = f"{experiment.data}/" if experiment.data else "the data sets"
+        raise UserError(f"--data-dir {order.data_dir} is not a folder: name the one that holds {holds}")
     try:
         order.results.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -138,11 +166,15 @@ def _with_epochs(config: Any, n_epochs: int | None) -> Any:
     return replace(config, n_epochs=n_epochs) if n_epochs and isinstance(config, Arm) else config
 
 
-def _chosen_rate(asked: _Asked, variant: str, config: Arm) -> float:
-    """The learning rate of an arm: from the record of the choice, which is made with seed 0 for all seeds."""
+def _with_rate(asked: _Asked, variant: str, config: Any) -> Any:
+    """An arm that has rates to choose from gets its rate from the record of the choice, which is made with
+    seed 0 for all seeds.
+    """
+    if not (isinstance(config, Arm) and config.rates):
+        return config
     choice = asked._replace(order=replace(asked.order, seeds=1))
     [path] = _run_variant(choice, f"{variant}-choice", rate_choice(config))
-    return load_record(path).metrics["learning_rate"]
+    return replace(config, learning_rate=load_record(path).metrics["learning_rate"])
 
 
 def _run_variant(asked: _Asked, variant: str, config: Any) -> list[Path]:
@@ -165,12 +197,13 @@ def _run_variant(asked: _Asked, variant: str, config: Any) -> list[Path]:
 
 def _run_seeds(asked: _Asked, variant: str, config: Any, paths: dict[int, Path]) -> None:
     """Run some seeds as one program and write their records."""
-    data, began, seeds = asked.data(), time.perf_counter(), list(paths)
+    experiment = asked.experiment
+    data, began, seeds = asked.data(experiment.data_of(variant)), time.perf_counter(), list(paths)
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
-    title, folder = f"{asked.experiment.name}/{variant}", next(iter(paths.values())).parent
+    title, shared = f"{experiment.name}/{variant}", _shared_work(asked)
     code = f"{identity(config, origin['platform'])}.{code_digest()}.{data.checksum[:8]}"
-    checkpoints = folder / ".checkpoints" / f"{variant}.{'-'.join(map(str, seeds))}.{code}"
-    with Watch(title, checkpoints, asked.console) as watch:
+    own = shared.parent / f"{variant.replace('/', '.')}.{'-'.join(map(str, seeds))}.{code}"
+    with Watch(title, own, shared / f"{data.checksum[:8]}.{origin['platform']}", asked.console) as watch:
         outcome = PROGRAMS[type(config)](config, data, jax.vmap(jr.key)(np.array(seeds)), watch)
     origin |= {
         "wall_seconds": round(time.perf_counter() - began, 2),
@@ -180,7 +213,7 @@ def _run_seeds(asked: _Asked, variant: str, config: Any, paths: dict[int, Path])
     records = {}
     for i, (seed, path) in enumerate(paths.items()):
         one = Outcome(*({name: value[i] for name, value in part.items()} for part in outcome))
-        about = asked.experiment.name, variant, asked.order.profile, seed, as_config(config)
+        about = experiment.name, variant, asked.order.profile, seed, as_config(config)
         records[path] = Record(*about, one.metrics, one.curves, None, origin), one.arrays
     save_records(records)
     watch.forget()

@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class DataUnavailableError(UserError):
+    """Data that cannot be had here: no file, no network, or no package that carries them."""

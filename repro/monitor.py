@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import time
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,10 +23,13 @@ SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 
 class Watch(Monitor):
-    """Shows one run's progress and keeps its checkpoints in a folder of its own; use as a context."""
+    """Shows one run's progress and keeps its checkpoints in a folder of its own; use as a context.
 
-    def __init__(self, title: str, folder: Path, console: Console):
-        self.title, self.folder, self.console = title, folder, console
+    Work that runs may share is kept in a folder that they share, and stays when this run is over.
+    """
+
+    def __init__(self, title: str, folder: Path, shared: Path, console: Console):
+        self.title, self.folder, self.shared, self.console = title, folder, shared, console
         self.began = self.said = self.kept = time.monotonic()
         self.restored = 0  # epochs of the current phase that an earlier process did
         self.bar = Progress(
@@ -49,7 +53,7 @@ class Watch(Monitor):
         """The checkpoint of this phase, if an interrupted run left one that fits; else `start`."""
         fitted = read_checkpoint(self._checkpoint(phase), start)
         if fitted.n_epochs:
-            self._say(f"{phase} resumes after epoch {fitted.n_epochs}")
+            self._say(f"{phase} goes on from epoch {fitted.n_epochs}, done before")
         self.began, self.restored = time.monotonic(), fitted.n_epochs
         for task in self.bar.task_ids:
             self.bar.remove_task(task)
@@ -68,6 +72,12 @@ class Watch(Monitor):
         elif finished or now - self.said > SECONDS_BETWEEN_LINES:
             self._say(f"{phase} epoch {fitted.n_epochs}/{n_epochs}, {state}")
             self.said = now
+
+    def sharing(self, work: str) -> Watch:
+        """The same, but with the checkpoints of this work."""
+        other = copy(self)
+        other.folder = self.shared / work
+        return other
 
     def forget(self) -> None:
         """Remove the checkpoints: the record has been written."""

@@ -45,7 +45,7 @@ class Group(NamedTuple):
 def groups(folder: Path, experiment: str) -> list[Group]:
     """All groups of an experiment's records, by variant, then epochs, then device."""
     found = defaultdict(list)
-    for path in sorted((folder / experiment).glob("*.json")):
+    for path in sorted((folder / experiment).rglob("*.json")):
         record = load_record(path)
         same = path.stem.rsplit(".", 1)[1], record.provenance["data_sha256"]
         found[record.variant, n_epochs(record), record.provenance["device"], same].append((path, record))

@@ -132,7 +132,7 @@ def test_pca_is_the_projection_on_the_largest_eigenvectors(data, n):
 
 
 def test_pictures_show_the_first_case_of_each_class(data):
-    shown = pictures(data.test, lambda x: x[None] * 0.5, lambda x: x[None, :, :2])
+    shown = pictures(data, lambda x: x[None] * 0.5, lambda x: x[None, :, :2])
     np.testing.assert_array_equal(
         shown["example_inputs"][0], np.rint(data.test.inputs[:10] * 255).astype(np.uint8)
     )

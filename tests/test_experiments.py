@@ -29,9 +29,10 @@ def test_every_variant_goes_from_data_to_record_to_table(name, few_cases, tmp_pa
     records = [load_record(path) for path in paths]
     assert [record.variant for record in records] == list(experiment.variants)
     for path, record in zip(paths, records, strict=True):
-        assert np.isfinite(record.metrics["test_squared_error"])
+        assert any(np.isfinite(record.metrics.get(score, np.nan)) for score in experiment.scores)
         assert record.provenance["data_sha256"] and record.provenance["packages"]["jax"] == jax.__version__
-        assert load_arrays(path, record)["example_inputs"].dtype == np.uint8
+        examples = load_arrays(path, record).get("example_inputs")
+        assert examples is None or examples.dtype in (np.uint8, np.float32)
     contents = build(tmp_path, "quick", {name: experiment})
     table = pd.read_csv(pd.io.common.StringIO(contents[tmp_path / "quick" / "tables" / f"{name}.csv"]))
     assert set(experiment.variants) <= set(table.variant)

@@ -29,7 +29,7 @@ def tiny(experiment: Experiment) -> Experiment:
         config = experiment.quick(config)
         if not isinstance(config, Arm):
             return config
-        widths = (*[8] * (len(config.widths) - 1), min(config.widths[-1], 4))
+        widths = (*[8] * min(len(config.widths) - 1, 2), min(config.widths[-1], 4))
         pretraining = replace(config.pretraining, n_epochs=1, batch_size=20)
         return replace(
             config, widths=widths, pretraining=pretraining, n_epochs=1, rate_epochs=1, batch_size=20

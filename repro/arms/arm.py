@@ -14,7 +14,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from repro.arms.outcome import Fold, Outcome, folds, for_each, pictures
+from repro.arms.outcome import Fold, Outcome, folds, for_each, on_device, pictures, retrieval
 from repro.data.dataset import Dataset
 from repro.eras.flops import backprop_flops, stack_flops
 from repro.evaluation.reconstruction import scores
@@ -54,7 +54,7 @@ class Start(NamedTuple):
 
 def run_arm(config: Arm, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED) -> Outcome:
     """Start, fine-tune, score; one run per key."""
-    inputs = {name: jax.device_put(cases.inputs) for name, cases in folds(data, config.fold).items()}
+    inputs = {name: on_device(cases.inputs) for name, cases in folds(data, config.fold).items()}
     train = inputs["train"]
     architecture = Architecture((train.shape[1], *config.widths), data.kind)
     started = start(config, architecture, keys, train, monitor)
@@ -69,8 +69,11 @@ def run_arm(config: Arm, data: Dataset, keys: Key[Array, " S"], monitor: Monitor
     seconds = {"pretraining": started.seconds, "finetuning": fitted.seconds.sum(), "compile": compile_seconds}
     metrics |= {f"{name}_seconds": for_each(keys, value) for name, value in seconds.items()}
     curves = {**started.curves, **fitted.curves, "seconds": for_each(keys, np.cumsum(fitted.seconds))}
-    shown = show(architecture, fitted.state.params, data) if config.fold == "final" else {}
-    return Outcome(metrics, curves, shown)
+    if config.fold == "choice":
+        return Outcome(metrics, curves, {})
+    encode, decode = codes_and_reconstructions(architecture, fitted.state.params)
+    found = retrieval(data, encode) if data.kind == "count" else {}
+    return Outcome(metrics | found, curves, pictures(data, decode, encode))
 
 
 def start(config: Arm, architecture: Architecture, keys, inputs, monitor: Monitor = UNWATCHED) -> Start:
@@ -154,16 +157,16 @@ def finetuning_flops(
     return backprop_flops(layers, used) * fitted.curves["evaluations"].sum(axis=1)
 
 
-def show(architecture: Architecture, params: nnx.State, data: Dataset) -> dict[str, np.ndarray]:
-    """Test cases as this network reconstructs them, and 2-D codes."""
+def codes_and_reconstructions(architecture: Architecture, params: nnx.State) -> tuple[Callable, Callable]:
+    """Inputs [N V] to codes [S N C], and to reconstructions [S N V]."""
+
+    def over(function):
+        return lambda x: jax.vmap(function, (0, None))(params, on_device(x))
 
     def encode(params, x):
         return network(architecture, params).encode(x)
 
-    def over(function):
-        return lambda x: jax.vmap(function, (0, None))(params, jax.device_put(x))
-
-    return pictures(data.test, over(partial(reconstruct, architecture)), over(encode))
+    return over(encode), over(partial(reconstruct, architecture))
 
 
 def _streams(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], ...]:

@@ -1,4 +1,4 @@
-"""PCA, the linear baseline."""
+"""The linear baselines: PCA of images, LSA of documents."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Array, Key
+from scipy.sparse import csr_array
 
-from repro.arms.outcome import Outcome, folds, for_each, pictures
+from repro.arms.outcome import Outcome, codes, folds, for_each, pictures, retrieval
 from repro.data.dataset import Dataset
-from repro.evaluation.baselines import fit_pca
+from repro.evaluation.baselines import fit_lsa, fit_pca, log_counts
 from repro.evaluation.reconstruction import squared_error
 from repro.training.fit import UNWATCHED, Monitor
 
@@ -42,7 +43,31 @@ def run_pca(
         for name, some in cases.items()
     }
     shown = pictures(
-        data.test, lambda x: for_each(keys, reconstruct(x)), lambda x: for_each(keys, pca.transform(x))
+        data, lambda x: for_each(keys, reconstruct(x)), lambda x: for_each(keys, pca.transform(x))
     )
     metrics["finetuning_seconds"] = seconds
     return Outcome({name: for_each(keys, value) for name, value in metrics.items()}, {}, shown)
+
+
+@dataclass(frozen=True)
+class SemanticAnalysis:
+    """Latent semantic analysis (LSA) of log(1 + count) with a code of n_components   [hinton2006science]."""
+
+    n_components: int
+    deterministic: ClassVar[bool] = True
+
+
+def run_lsa(
+    config: SemanticAnalysis, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED
+) -> Outcome:
+    """Fit on all training documents, look test documents up by their codes; the same for every seed."""
+    del monitor
+    began = time.perf_counter()
+    lsa = fit_lsa(csr_array(data.full_train.inputs), config.n_components)
+    seconds = time.perf_counter() - began
+
+    def encode(counts):
+        return for_each(keys, lsa.transform(log_counts(counts)))
+
+    metrics = retrieval(data, encode) | {"finetuning_seconds": for_each(keys, seconds)}
+    return Outcome(metrics, {}, codes(data, encode))

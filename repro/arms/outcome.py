@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import jax
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
+from scipy.sparse import csr_array
 
-from repro.data.dataset import Cases, Dataset
+from repro.data.dataset import Cases, Dataset, Inputs
+from repro.evaluation.retrieval import precision
 
 Fold = Literal["final", "choice"]
+N_EXAMPLES = 10  # images shown of a data set without classes
 CODES_PER_CLASS = 500  # points of each class in a picture of 2-D codes [hinton2006science, fig. 3]
 
 
@@ -33,23 +37,56 @@ def folds(data: Dataset, fold: Fold) -> dict[str, Cases]:
     return {"train": data.full_train, "test": data.test}
 
 
-def pictures(test: Cases, reconstruct: Callable, encode: Callable) -> dict[str, np.ndarray]:
-    """Examples for the figures: the first test case of each class as it is and as it is reconstructed,
-    in 255ths, and, of a code with two units, the codes of the first 500 test cases of each class.
+def on_device(inputs: Inputs) -> Float[Array, "N V"]:
+    """Inputs where they are learnt from: dense there, also counts, which are sparse until then."""
+    return jax.device_put(inputs.toarray() if isinstance(inputs, csr_array) else inputs)
+
+
+def retrieval(data: Dataset, encode: Callable) -> dict[str, np.ndarray]:
+    """How well the codes of test documents find those of the same class; see `precision`.
+
+    `encode` maps inputs [N V] to [S N C].
+    """
+    codes = np.asarray(encode(data.test.inputs), np.float32)
+    found = [precision(of_seed, data.test.labels) for of_seed in codes]
+    return {f"test_{name}": np.array([of_seed[name] for of_seed in found]) for name in found[0]}
+
+
+def pictures(data: Dataset, reconstruct: Callable, encode: Callable) -> dict[str, np.ndarray]:
+    """What the figures show of a network: examples of images, and codes that have two units.
 
     `reconstruct` and `encode` map inputs [N V] to [S N V] and [S N C].
     """
+    shown = {} if data.kind == "count" else examples(data, reconstruct)
+    return shown | codes(data, encode)
+
+
+def examples(data: Dataset, reconstruct: Callable) -> dict[str, np.ndarray]:
+    """The first test image of each class, or the first ten where there are no classes, and what becomes of
+    them; pixels in [0, 1] are kept in 255ths.
+    """
+    test = data.test
+    _, first = np.unique(test.labels, return_index=True)
+    inputs = test.inputs[first if len(first) > 1 else slice(N_EXAMPLES)]
+    reconstructions = np.asarray(reconstruct(inputs))
+    inputs = np.broadcast_to(inputs, reconstructions.shape)
+    shown = {"example_inputs": inputs, "example_reconstructions": reconstructions}
+    return {name: _bytes(x) if data.kind == "binary" else x.astype(np.float32) for name, x in shown.items()}
+
+
+def codes(data: Dataset, encode: Callable) -> dict[str, np.ndarray]:
+    """The codes of the first 500 test cases of each class, if they have two units, and their labels; of
+    documents also the names of the classes.
+    """
+    test = data.test
     classes = np.unique(test.labels)
-    first = np.array([np.flatnonzero(test.labels == label)[0] for label in classes])
-    reconstructions = np.asarray(reconstruct(test.inputs[first]))
-    examples = np.broadcast_to(test.inputs[first], reconstructions.shape)
-    shown = {"example_inputs": _bytes(examples), "example_reconstructions": _bytes(reconstructions)}
     members = np.concatenate([np.flatnonzero(test.labels == c)[:CODES_PER_CLASS] for c in classes])
-    codes = np.asarray(encode(test.inputs[members]), np.float32)
-    if codes.shape[-1] == 2:
-        labels = np.broadcast_to(test.labels[members].astype(np.uint8), codes.shape[:-1])
-        shown |= {"codes": codes, "code_labels": labels}
-    return shown
+    found = np.asarray(encode(test.inputs[members]), np.float32)
+    if found.shape[-1] != 2:
+        return {}
+    labels = np.broadcast_to(test.labels[members].astype(np.uint8), found.shape[:-1])
+    names = {"class_names": np.array([data.classes] * len(found))} if data.classes else {}
+    return {"codes": found, "code_labels": labels, **names}
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:

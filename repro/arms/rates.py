@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import jax
 import numpy as np
 from jaxtyping import Array, Key
 
 from repro.arms.arm import Arm, finetune, finetuning_flops, measures, pretraining_flops, start
-from repro.arms.outcome import Outcome, folds, for_each
+from repro.arms.outcome import Outcome, folds, for_each, on_device
 from repro.data.dataset import Dataset
 from repro.models.autoencoder import Architecture, loss_name
 from repro.training.fit import UNWATCHED, Monitor
@@ -36,7 +35,7 @@ def choose_rate(
     Learns from the training cases without the validation cases, and never sees test.
     """
     arm = config.arm
-    inputs = {name: jax.device_put(cases.inputs) for name, cases in folds(data, "choice").items()}
+    inputs = {name: on_device(cases.inputs) for name, cases in folds(data, "choice").items()}
     train = inputs["train"]
     architecture = Architecture((train.shape[1], *arm.widths), data.kind)
     began = start(arm, architecture, keys, train, monitor)

@@ -11,7 +11,7 @@ import numpy as np
 
 from repro.data.recipe import SPLITS, Arrays
 from repro.data.sources import Source, unreachable
-from repro.errors import UserError
+from repro.errors import DataUnavailableError
 
 
 def build(name: str, sources: tuple[Source, ...], scratch: Path, manual_dir: Path | None) -> Arrays:
@@ -21,7 +21,8 @@ def build(name: str, sources: tuple[Source, ...], scratch: Path, manual_dir: Pat
     array_record files stay below `scratch`; whoever made that folder deletes it.
 
     Raises:
-        UserError: tensorflow-datasets is not installed, or the download broke off or brought another file.
+        DataUnavailableError: tensorflow-datasets is not installed, or the download broke off or brought
+            another file.
 
     """
     try:
@@ -30,7 +31,7 @@ def build(name: str, sources: tuple[Source, ...], scratch: Path, manual_dir: Pat
         from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
         from tensorflow_datasets.core.download.util import DownloadError
     except ImportError as error:
-        raise UserError(
+        raise DataUnavailableError(
             f"{name} cannot be prepared without the package tensorflow-datasets ({error}): "
             f"pip install tensorflow-datasets importlib_resources"
         ) from error
@@ -43,7 +44,7 @@ def build(name: str, sources: tuple[Source, ...], scratch: Path, manual_dir: Pat
         with contextlib.redirect_stdout(io.StringIO()):  # it announces itself by bare print
             builder.download_and_prepare(download_dir=scratch / "downloads", download_config=config)
     except (NonMatchingChecksumError, DownloadError, requests.RequestException) as error:
-        raise UserError(unreachable(name, sources, " ".join(str(error).split()[:30]))) from error
+        raise DataUnavailableError(unreachable(name, sources, " ".join(str(error).split()[:30]))) from error
     return {key: x for split in SPLITS for key, x in read_split(builder, split).items()}
 
 

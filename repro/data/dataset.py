@@ -11,6 +11,8 @@ from scipy.sparse import csr_array, vstack
 
 from repro.shapes import VisibleKind
 
+Inputs = Float32[np.ndarray, "N V"] | Float32[csr_array, "N V"]
+
 
 class Cases(NamedTuple):
     """Some cases with their classes; inputs in the units of the data set's kind (pixels in [0, 1]).
@@ -18,7 +20,7 @@ class Cases(NamedTuple):
     Word counts are sparse, everything else is dense.
     """
 
-    inputs: Float32[np.ndarray, "N V"] | Float32[csr_array, "N V"]
+    inputs: Inputs
     labels: Int32[np.ndarray, " N"]
 
 

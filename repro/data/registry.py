@@ -12,7 +12,7 @@ from repro.data import embedded as samples
 from repro.data.dataset import Cases, Dataset
 from repro.data.recipe import SPLITS, Arrays, Recipe, decoded
 from repro.data.sources import data_folder
-from repro.errors import UserError
+from repro.errors import DataUnavailableError, UserError
 
 FULL = (mnist.RECIPE, curves.RECIPE, faces.RECIPE, documents.REUTERS21578, documents.RCV1)
 RECIPES = {recipe.name: recipe for recipe in FULL}
@@ -106,12 +106,15 @@ def find(name: str, embedded: bool = False) -> Recipe:
 
     Raises:
         UserError: there is none of that name.
+        DataUnavailableError: it has no embedded sample.
 
     """
     if name not in RECIPES:
         raise UserError(f"no data set is called {name!r}: choose one of {', '.join(NAMES)}")
     if embedded and name not in SAMPLES:
-        raise UserError(f"{name} has no embedded sample: choose one of {', '.join(SAMPLES)}, or the full set")
+        raise DataUnavailableError(
+            f"{name} has no embedded sample: choose one of {', '.join(SAMPLES)}, or the full set"
+        )
     return (SAMPLES if embedded else RECIPES)[name]
 
 

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from repro.errors import UserError
+from repro.errors import DataUnavailableError, UserError
 
 PATIENCE = 3.0  # seconds that the host has to answer, name resolution included
 
@@ -40,7 +40,7 @@ def obtain(name: str, sources: tuple[Source, ...], data_dir: Path | None) -> Pat
     """The folder `<data_dir>/<name>` with its files verified; None if they are to be downloaded.
 
     Raises:
-        UserError: a file is missing or not the registered one; or, without a data folder, the host
+        DataUnavailableError: a file is missing or not the registered one; or, without a data folder, the host
             does not answer.
 
     """
@@ -51,7 +51,7 @@ def obtain(name: str, sources: tuple[Source, ...], data_dir: Path | None) -> Pat
     missing = [source.filename for source in sources if not (folder / source.filename).is_file()]
     if missing:
         absent = "" if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
-        raise UserError(
+        raise DataUnavailableError(
             f"{folder} lacks {', '.join(missing)}{absent}: fetch from {host(sources)}, "
             f"or leave out --data-dir and REPRO_DATA_DIR to download"
         )
@@ -86,7 +86,7 @@ def check_reachable(name: str, sources: tuple[Source, ...]) -> None:
     The question is put in a daemon thread because no time limit of a socket covers name resolution.
 
     Raises:
-        UserError: no answer, or a refusal; names the three ways to do without the network.
+        DataUnavailableError: no answer, or a refusal; names the three ways to do without the network.
 
     """
     url = sources[0].url
@@ -96,7 +96,7 @@ def check_reachable(name: str, sources: tuple[Source, ...]) -> None:
     asker.join(PATIENCE)
     reason = outcome[0] if outcome else f"no answer within {PATIENCE:g} s"
     if reason:
-        raise UserError(unreachable(name, sources, reason))
+        raise DataUnavailableError(unreachable(name, sources, reason))
 
 
 def refusal(url: str) -> str:

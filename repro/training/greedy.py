@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -58,9 +59,12 @@ def pretrain(
 ) -> Pretrained:
     """Train the RBMs of `stack` (leading axis S), whose units are given, one after another, lowest first.
 
-    Each learns from the hidden means, not samples, of the trained RBM below.
+    Each learns from the hidden means, not samples, of the trained RBM below. Stacks that begin alike, such
+    as those of networks that differ in the code layer alone, share the RBMs they have in common.
     """
     trained, curves, seconds, compile_seconds = [], {}, 0.0, 0.0
+    lineage = hashlib.sha256(repr((inputs.shape, config.batch_size)).encode())
+    lineage.update(np.asarray(jr.key_data(keys)).tobytes())
     for depth, (kinds, rbm) in enumerate(zip(units, stack, strict=True)):
         contrastive, n_epochs = config.layer(depth, kinds)
         trainer = contrastive_trainer(
@@ -70,6 +74,9 @@ def pretrain(
             steps_per_epoch=inputs.shape[-2] // config.batch_size,
         )
         layer = f"layer{depth + 1}"
+        lineage.update(repr((kinds, contrastive, n_epochs)).encode())
+        for start in rbm:
+            lineage.update(np.asarray(start).tobytes())
         fitted = fit(
             jax.vmap(jr.fold_in, (0, None))(keys, depth),
             trainer,
@@ -78,7 +85,7 @@ def pretrain(
             n_epochs=n_epochs,
             batch_size=config.batch_size,
             phase=layer,
-            monitor=monitor,
+            monitor=monitor.sharing(lineage.hexdigest()[:16]),
         )
         if depth + 1 < len(stack):
             inputs = climb(kinds, fitted.state.params, inputs)

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from repro.data.sources import Source, check_reachable, unreachable
-from repro.errors import UserError
+from repro.errors import DataUnavailableError, UserError
 
 PATIENCE = 30.0  # seconds without a byte before a download is given up
 
@@ -17,7 +17,7 @@ def archive(name: str, source: Source, scratch: Path, data_dir: Path | None) -> 
     """The archive in `<data_dir>/<name>`, or without a data folder downloaded into `scratch`; unverified.
 
     Raises:
-        UserError: it is not in the data folder, or cannot be downloaded.
+        DataUnavailableError: it is not in the data folder, or cannot be downloaded.
 
     """
     if data_dir is None:
@@ -26,7 +26,7 @@ def archive(name: str, source: Source, scratch: Path, data_dir: Path | None) -> 
     path = data_dir / name / source.filename
     if not path.is_file():
         absent = "" if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
-        raise UserError(
+        raise DataUnavailableError(
             f"{path.parent} lacks {source.filename}{absent}: fetch it from {source.url}, "
             f"or leave out --data-dir and REPRO_DATA_DIR to download"
         )
@@ -37,7 +37,7 @@ def download(name: str, source: Source, path: Path) -> Path:
     """Fetch a file over the network into `path`.
 
     Raises:
-        UserError: the host refuses, falls silent or breaks off.
+        DataUnavailableError: the host refuses, falls silent or breaks off.
 
     """
     import requests
@@ -48,7 +48,7 @@ def download(name: str, source: Source, path: Path) -> Path:
             for piece in answer.iter_content(1 << 20):
                 file.write(piece)
     except requests.RequestException as error:
-        raise UserError(unreachable(name, (source,), " ".join(str(error).split()[:30]))) from error
+        raise DataUnavailableError(unreachable(name, (source,), " ".join(str(error).split()[:30]))) from error
     return path
 
 

@@ -15,7 +15,7 @@ from repro.data.documents.lyrl import read_tokens, read_topics
 from repro.data.documents.stored import random_halves, stored
 from repro.data.documents.table import N_WORDS, Document, tabulate
 from repro.data.recipe import Arrays, Recipe
-from repro.errors import UserError
+from repro.errors import DataUnavailableError, UserError
 
 HOST = "http://www.ai.mit.edu/projects/jmlr/papers/volume5/lewis04a/"
 TOPICS = "rcv1-v2.topics.qrels.gz"  # in a08-topic-qrels/
@@ -44,7 +44,7 @@ def located(data_dir: Path | None) -> Path:
     """The folder `<data_dir>/rcv1`, which has all six files.
 
     Raises:
-        UserError: there is no data folder, or a file is missing; says whence to fetch.
+        DataUnavailableError: there is no data folder, or a file is missing; says whence to fetch.
 
     """
     files = (*STORIES, TOPICS)
@@ -52,7 +52,7 @@ def located(data_dir: Path | None) -> Path:
     missing = [name for name in files if folder is None or not (folder / name).is_file()]
     if folder is None or missing:
         lacking = f"{folder} lacks" if folder else "rcv1 is never downloaded and no data folder is named:"
-        raise UserError(
+        raise DataUnavailableError(
             f"{lacking} {', '.join(missing)}: fetch from {HOST} (a12-token-files, a08-topic-qrels) into a "
             f"folder <dir>/rcv1 and pass --data-dir <dir> (or set REPRO_DATA_DIR); or use reuters21578"
         )

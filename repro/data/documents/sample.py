@@ -10,7 +10,7 @@ import numpy as np
 from repro.data.documents.stored import stored
 from repro.data.documents.table import N_WORDS, Document, tabulate
 from repro.data.recipe import Arrays, Recipe
-from repro.errors import UserError
+from repro.errors import DataUnavailableError, UserError
 
 PLACES = {"train": (0, 2, 4, 6), "valid": (8,), "test": (1, 3, 5, 7, 9)}  # of every ten consecutive stories
 
@@ -31,13 +31,14 @@ def decode(scratch: Path, data_dir: Path | None) -> Arrays:
     for testing and of every five even ones the last for validation (`PLACES`).
 
     Raises:
-        UserError: lda is not installed, or its files are damaged.
+        DataUnavailableError: lda is not installed.
+        UserError: its files are damaged.
 
     """
     del scratch, data_dir
     path = lda_file()
     if path is None:
-        raise UserError(
+        raise DataUnavailableError(
             "the embedded rcv1 sample is in the package lda, which is not installed (its wheels end at "
             "Python 3.12): pip install 'repro[embedded]', or use the full set"
         )

@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 from scipy.io import loadmat
 
 from repro.data.sources import PATIENCE, Source, unreachable
-from repro.errors import UserError
+from repro.errors import DataUnavailableError, UserError
 
 FOLDER = "olivetti"  # below the data folder
 FILE = "olivettifaces.mat"
@@ -32,7 +32,8 @@ def pictures(data_dir: Path | None) -> UInt8[np.ndarray, "400 64 64"]:
     """The pictures, upright and verified; grey levels 0..255.
 
     Raises:
-        UserError: the file is missing, damaged, or another one; or it cannot be downloaded.
+        DataUnavailableError: the file cannot be downloaded.
+        UserError: it is missing, damaged, or another one.
 
     """
     if data_dir is None:
@@ -40,7 +41,7 @@ def pictures(data_dir: Path | None) -> UInt8[np.ndarray, "400 64 64"]:
         try:
             return decode(content)
         except ValueError as error:
-            raise UserError(unreachable(FOLDER, SOURCES, f"what came {error}")) from error
+            raise DataUnavailableError(unreachable(FOLDER, SOURCES, f"what came {error}")) from error
     path = data_dir / FOLDER / FILE
     try:
         return decode(local(path))
@@ -52,13 +53,14 @@ def local(path: Path) -> bytes:
     """The file in a data folder.
 
     Raises:
-        UserError: it is missing or cannot be read.
+        DataUnavailableError: it is missing.
+        UserError: it cannot be read.
 
     """
     if not path.is_file():
         data_dir = path.parents[1]
         absent = "" if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
-        raise UserError(
+        raise DataUnavailableError(
             f"{path.parent} lacks {path.name}{absent}: fetch it from {URL}, "
             f"or leave out --data-dir and REPRO_DATA_DIR to download"
         )
@@ -109,7 +111,8 @@ def download() -> bytes:
     It is asked in a daemon thread because no time limit of a socket covers name resolution.
 
     Raises:
-        UserError: no answer, a refusal, or one that breaks off; names the ways to do without the network.
+        DataUnavailableError: no answer, a refusal, or one that breaks off; names the ways to do
+            without the network.
 
     """
     outcome: list[Any] = []
@@ -118,11 +121,11 @@ def download() -> bytes:
     asker.join(PATIENCE)
     reply = outcome[0] if outcome else f"no answer within {PATIENCE:g} s"
     if isinstance(reply, str):
-        raise UserError(unreachable(FOLDER, SOURCES, reply))
+        raise DataUnavailableError(unreachable(FOLDER, SOURCES, reply))
     try:
         return reply.content
     except OSError as error:  # every exception of requests is one
-        raise UserError(unreachable(FOLDER, SOURCES, type(error).__name__)) from error
+        raise DataUnavailableError(unreachable(FOLDER, SOURCES, type(error).__name__)) from error
 
 
 def answer() -> Any:

