@@ -219,7 +219,7 @@ def _print_scores(experiment: Experiment, paths: list[Path]) -> None:
     from repro.tables import n_epochs
 
     names = [score.replace("_", " ") for score in experiment.scores]
-    table = Table(Column("variant", overflow="fold"), "n", "epochs", *names, title=experiment.name)
+    table = Table(Column("variant", no_wrap=True), "n", "epochs", *names, title=experiment.name)
     records = [load_record(path) for path in paths]
     for variant in dict.fromkeys(record.variant for record in records):
         own = [record for record in records if record.variant == variant]

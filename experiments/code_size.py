@@ -1,0 +1,66 @@
+"""Codes of 2 to 60 units: is a deep autoencoder an extension of PCA?
+
+Claim       A deep autoencoder reconstructs better than PCA and logistic PCA do from codes of the same size,
+            whatever the size, and on curves its 6 numbers are worth more than the 18 of either
+            [hinton2006science, p. 505 and fig. 2A]
+Deviations  19. The paper has one code size for each data set; these networks are its own but for the code
+                layer. Adam fine-tunes them, because conjugate gradients would take ten times as long; its
+                rate is the one that was chosen most often elsewhere, and is not tuned here.
+            20. Logistic PCA: deviation 7 of experiments/mnist.py.
+Tuning      None.
+Run         repro run code_size --profile paper
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from repro.arms import Arm, PrincipalComponents
+from repro.conduct import Experiment
+
+SIZES = (2, 6, 10, 18, 30, 60)
+BELOW = {"mnist": (1000, 500, 250), "curves": (400, 200, 100, 50, 25)}  # the code layer
+N_EPOCHS = {"mnist": 20, "curves": 50}
+ADAM = Arm(optimiser="adam", learning_rate=1e-3, batch_size=100)
+
+
+def arms(data: str, size: int) -> dict:
+    """All ways to a code of this size."""
+    deep = replace(ADAM, widths=(*BELOW[data], size), n_epochs=N_EPOCHS[data])
+    return {
+        "pretrained-adam": deep,
+        "glorot-adam": replace(deep, start="glorot"),
+        "logistic-pca": Arm(widths=(size,), start="gaussian", n_epochs=50),
+        "pca": PrincipalComponents(size),
+    }
+
+
+VARIANTS = {
+    f"{data}/{arm}-{size}": config
+    for data in BELOW
+    for size in SIZES
+    for arm, config in arms(data, size).items()
+}
+
+
+def quick(config):
+    """The same networks on the small samples, with a few epochs."""
+    if not isinstance(config, Arm):
+        return config
+    pretraining = replace(config.pretraining, n_epochs=5)
+    if config.optimiser == "adam":
+        return replace(config, pretraining=pretraining, n_epochs=3)
+    return replace(config, pretraining=pretraining, n_epochs=3, batch_size=500)
+
+
+EXPECTED: dict[str, tuple[float, float]] = {}
+
+EXPERIMENT = Experiment(
+    name="code_size",
+    claim="Deep autoencoders extend PCA: better at every size of the code",
+    artefact="hinton2006science, p. 505 and Fig. 2A",
+    data="",
+    variants=VARIANTS,
+    quick=quick,
+    expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+)
