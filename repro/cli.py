@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from repro.errors import UserError
+from repro.errors import RecordsMissingError, UserError
 
 if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
     from repro.conduct import Experiment
@@ -124,12 +124,13 @@ def tables(
 
     Example: repro tables --check
     """
+    from experiments import all_claims
     from repro.atomic import write_atomically
     from repro.conduct import check_profile
     from repro.readme import generated
 
     check_profile(profile)
-    contents = generated(results, profile, _experiments(None))
+    contents = generated(results, profile, _experiments(None), all_claims())
     stale = [
         path for path, text in contents.items() if not path.is_file() or path.read_bytes() != text.encode()
     ]
@@ -153,9 +154,16 @@ def figures(names: Figures = None, profile: Profile = "paper", results: Results 
     from repro.conduct import check_profile
 
     check_profile(profile)
-    for name, module in _chosen(names, all_figures(), "figure").items():
-        folder = figures_folder(results, profile)
-        for path in save(module.draw(results, profile), folder, name):
+    chosen, folder = _chosen(names, all_figures(), "figure"), figures_folder(results, profile)
+    for name, module in chosen.items():
+        try:
+            paths = save(module.draw(results, profile), folder, name)
+        except RecordsMissingError as error:
+            if names:
+                raise
+            console.print(f"{name} is not drawn: {error}")
+            continue
+        for path in paths:
             console.print(f"wrote {path}")
 
 

@@ -10,3 +10,7 @@ class UserError(Exception):
 
 class DataUnavailableError(UserError):
     """Data that cannot be had here: no file, no network, or no package that carries them."""
+
+
+class RecordsMissingError(UserError):
+    """Records that a figure needs and that have not been made."""
