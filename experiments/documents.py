@@ -28,7 +28,7 @@ from repro.conduct import Experiment
 
 CORPORA = ("reuters21578", "rcv1")
 CG = Arm(widths=(500, 250, 125, 10), n_epochs=50)
-ADAM = replace(CG, optimiser="adam", batch_size=100, rates=(1e-4, 3e-4, 1e-3, 3e-3), rate_epochs=20)
+ADAM = replace(CG, optimiser="adam", batch_size=100, rates=(3e-4, 1e-3, 3e-3, 1e-2), rate_epochs=20)
 
 ARMS = {
     "pretrained-cg": CG,

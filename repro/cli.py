@@ -81,16 +81,18 @@ def run(
     Example: repro run mnist --profile paper --only pca
     """
     from repro.conduct import Order, check, conduct, out_of_range
+    from repro.training.fit import compiled_once
 
     order = Order(profile, seeds, tuple(only or ()), epochs, data_dir, results)
     chosen = _experiments(names)
     for experiment in chosen.values():
         check(experiment, order)
     surprises = []
-    for experiment in chosen.values():
-        paths = conduct(experiment, order, console)
-        _print_scores(experiment, paths)
-        surprises += out_of_range(experiment, order, paths)
+    with compiled_once():
+        for experiment in chosen.values():
+            paths = conduct(experiment, order, console)
+            _print_scores(experiment, paths)
+            surprises += out_of_range(experiment, order, paths)
     console.print(f"records are in {results / profile}")
     for surprise in surprises:
         print(f"repro: {surprise}", file=sys.stderr)

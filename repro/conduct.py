@@ -48,7 +48,7 @@ class Experiment:
     artefact: str  # of the paper
     data: str  # name of the data set; "" where variants name theirs, "<data set>/<variant>"
     variants: dict[str, Any]  # name -> configuration
-    quick: Callable[[Any], Any]  # the configuration of the quick profile
+    quick: Callable[[Any], Any]  # the configuration of the quick profile; None: not part of it
     expected: dict[tuple[str, str], tuple[float, float]]  # quick: (variant, metric) -> range
     seeds: dict[str, int] = field(default_factory=lambda: {"quick": 1, "paper": 5})
     scores: tuple[str, ...] = ("train_squared_error", "test_squared_error")  # shown when a run is over
@@ -150,6 +150,8 @@ def check(experiment: Experiment, order: Order) -> None:
         if variant not in experiment.variants:
             choices = ", ".join(experiment.variants)
             raise UserError(f"{experiment.name} has no variant {variant!r}; it has: {choices}")
+    if not configurations(experiment, order):
+        raise UserError(f"{', '.join(order.only)}: not in the quick profile; use --profile paper")
 
 
 def configurations(experiment: Experiment, order: Order) -> dict[str, Any]:
@@ -158,7 +160,8 @@ def configurations(experiment: Experiment, order: Order) -> dict[str, Any]:
     for variant in order.only or experiment.variants:
         config = experiment.variants[variant]
         config = experiment.quick(config) if order.profile == "quick" else config
-        chosen[variant] = _with_epochs(config, order.epochs)
+        if config is not None:
+            chosen[variant] = _with_epochs(config, order.epochs)
     return chosen
 
 

@@ -1,12 +1,16 @@
 """The strict switches of every test, and the small asymmetric RBMs they share."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import MNIST, QUIET, cut, tiny
+from tiny import MNIST, QUIET, ROOT, cut, tiny
 
 import repro.data
 from repro.conduct import Order, conduct
@@ -23,6 +27,23 @@ def compile_each_program_once(tmp_path_factory):
     """Most of a test's time is compiling; programs that recur are taken from a cache of this session."""
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+class QuickRun(NamedTuple):
+    """What `repro run --profile quick` left."""
+
+    results: Path
+    code: int
+    errors: str
+
+
+@pytest.fixture(scope="session")
+def quick_run(tmp_path_factory):
+    """The real thing, from the command line, as `make reproduce` runs it; once for all tests."""
+    results = tmp_path_factory.mktemp("quick")
+    words = [sys.executable, "-m", "repro.cli", "run", "--profile", "quick", "--results", results]
+    finished = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    return QuickRun(results, finished.returncode, finished.stderr)
 
 
 @pytest.fixture

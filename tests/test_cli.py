@@ -2,8 +2,8 @@
 
 import re
 import shlex
-import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -76,12 +76,17 @@ def test_list_names_every_experiment_and_what_is_recorded(recorded, capsys, monk
     assert "2 variants, 4 runs" in out
 
 
-def test_the_quick_profile_is_in_its_expected_ranges(tmp_path):
-    """The real thing, from the command line, as `make reproduce` runs it."""
-    words = ["-m", "repro.cli", "run", "--profile", "quick", "--results", tmp_path]
-    finished = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
+def test_the_quick_profile_is_in_its_expected_ranges(quick_run):
+    assert quick_run.code == 0, quick_run.errors
     assert all(experiment.expected for experiment in EXPERIMENTS.values())
+
+
+def test_every_figure_of_the_quick_profile_is_drawn(quick_run, capsys, monkeypatch):
+    options = ["--profile", "quick", "--results", quick_run.results]
+    assert command(capsys, monkeypatch, "tables", *options)[0] == 0
+    code, out, _ = command(capsys, monkeypatch, "figures", *options)
+    without_lda = {"fig_4a", "fig_4bc"} if find_spec("lda") is None else set()
+    assert code == 0 and set(re.findall("(.*) is not drawn", out)) == without_lda
 
 
 def test_a_run_that_diverged_is_reported_not_a_crash(recorded, capsys, monkeypatch):

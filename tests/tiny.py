@@ -18,7 +18,7 @@ QUIET = Console(quiet=True)
 
 def cut(cases, n):
     """n cases, evenly taken: all classes stay."""
-    step = len(cases.inputs) // n
+    step = len(cases.labels) // n
     return Cases(cases.inputs[::step][:n], cases.labels[::step][:n])
 
 

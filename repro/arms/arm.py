@@ -115,7 +115,7 @@ def optimiser(config: Arm) -> optax.GradientTransformation:
     if config.optimiser == "cg":
         return conjugate_gradient()
     assert config.learning_rate is not None, "an arm with rates is run once its rate has been chosen"
-    return optax.adam(config.learning_rate)
+    return optax.inject_hyperparams(optax.adam)(config.learning_rate)  # one program for all rates
 
 
 def mean_loss(architecture: Architecture, params: nnx.State, batch: Float[Array, "B V"]) -> Float[Array, ""]:

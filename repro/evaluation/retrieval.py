@@ -35,4 +35,4 @@ def _precision(codes: Float[Array, "N C"], labels: Int[Array, " N"], deepest: in
 
     n = len(codes)
     hits = jax.lax.map(of_query, jnp.arange(n), batch_size=min(n, max(1, BLOCK // n)))
-    return jnp.cumsum(hits.mean(axis=0)) / jnp.arange(1, deepest + 1)
+    return jnp.cumsum(hits.mean(axis=0)) / jnp.arange(1.0, deepest + 1)

@@ -6,8 +6,10 @@ of the batch alone, so a run continued from epoch e is bit for bit the run that 
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -144,6 +146,15 @@ def compile_ahead(function: Callable, *args) -> tuple[Callable, float]:
     began = time.perf_counter()
     compiled = jax.jit(function).lower(*args).compile()
     return compiled, time.perf_counter() - began
+
+
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Within, a program that several runs have in common is compiled for the first of them alone."""
+    with tempfile.TemporaryDirectory() as programs:
+        jax.config.update("jax_compilation_cache_dir", programs)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        yield
 
 
 def _extend(fitted: Fitted, state, latest: dict, seconds: float) -> Fitted:
