@@ -3,10 +3,10 @@
 Claim       A deep autoencoder reconstructs better than PCA and logistic PCA do from codes of the same size,
             whatever the size, and on curves its 6 numbers are worth more than the 18 of either
             [hinton2006science, p. 505 and fig. 2A]
-Deviations  19. The paper has one code size for each data set; these networks are its own but for the code
+Deviations  20. The paper has one code size for each data set; these networks are its own but for the code
                 layer. Adam fine-tunes them, because conjugate gradients would take ten times as long; its
                 rate is the one that was chosen most often elsewhere, and is not tuned here.
-            20. Logistic PCA: deviation 7 of experiments/mnist.py.
+            21. Logistic PCA: deviation 7 of experiments/mnist.py.
 Tuning      None.
 Run         repro run code_size --profile paper
 """

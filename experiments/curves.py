@@ -6,7 +6,7 @@ Claim       Six numbers describe a drawn curve: the pretrained 784-400-200-100-5
             pretraining the deep network never leaves the mean image and the shallow 784-532-6 does
             [fig. S1]; pretrained, 784-100-50-25-6 beats the shallow 784-108-6 of as many parameters
             [fig. S2].
-Deviations  1 to 5 and 7. As in experiments/mnist.py.
+Deviations  1 to 7. As in experiments/mnist.py.
             9. The authors' curves are not to be had. Ours are drawn from the description in the paper; the
                thickness of the pen and its ink are chosen so that the mean image and PCA-18 have the
                errors that are published (repro/data/curves).

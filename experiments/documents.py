@@ -3,15 +3,15 @@
 Claim       Ten numbers from the pretrained 2000-500-250-125-10 autoencoder find documents of the same class
             better than ten numbers from LSA do at every rank, and at most ranks better than fifty; in two
             dimensions the classes lie apart as they do not in LSA   [hinton2006science, fig. 4]
-Deviations  1 to 5. As in experiments/mnist.py; the loss is -sum p log p^ over words, in nats.
-            15. The paper's corpus, RCV1-v2, must be applied for. Where its files are not in the data folder
+Deviations  1 to 6. As in experiments/mnist.py; the loss is -sum p log p^ over words, in nats.
+            16. The paper's corpus, RCV1-v2, must be applied for. Where its files are not in the data folder
                 the corpus is Reuters-21578 alone, 11,367 stories of 1987 where RCV1-v2 has 804,414; the
                 name before the variant says which. Fewer stories are also fewer updates in 50 epochs.
-            16. A document's class is its one topic, as repro/data/documents assigns it; the paper does not
+            17. A document's class is its one topic, as repro/data/documents assigns it; the paper does not
                 say how it treats stories with several.
-            17. Pretraining's softmax visibles count N times in the hidden units' input, as in the paper; the
+            18. Pretraining's softmax visibles count N times in the hidden units' input, as in the paper; the
                 unrolled network is fed with the counts, so its first layer needs no factor.
-            18. The quick profile's corpus is the 395 stories of RCV1 that the package lda carries; their
+            19. The quick profile's corpus is the 395 stories of RCV1 that the package lda carries; their
                 class is the country in the title.
 Tuning      Adam's rate: four candidates, each fine-tuned for 20 epochs on the training stories without the
             validation stories from the arm's own start with seed 0, chosen by the validation cross-entropy;

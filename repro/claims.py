@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from repro.evaluation.uncertainty import interval
+from repro.records import as_config, differs
 from repro.tables import Group, groups, longest
 
 N_SEEDS = 5  # fewer leave a verdict open
@@ -95,6 +96,8 @@ class Evidence:
             lacks.add(f"{experiment} {variant} has {n} of {N_SEEDS} seeds")
         if group.epochs < n_epochs:
             lacks.add(f"{experiment} {variant} has {group.epochs} of {n_epochs} epochs")
+        if differs(group.records[0].config.get("pretraining"), as_config(config).get("pretraining")):
+            lacks.add(f"{experiment} {variant} has {group.pretraining or 'no'} epochs of pretraining")
         ordered = sorted(group.records, key=lambda record: record.seed)
         return Measured(np.array([record.metrics[metric] for record in ordered]), frozenset(lacks))
 

@@ -73,6 +73,9 @@ def run(
     epochs: Annotated[
         int | None, typer.Option(help="Fine-tuning epochs instead of the variant's own.")
     ] = None,
+    pretraining_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of every RBM instead of the variant's own.")
+    ] = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
 ) -> None:
@@ -83,7 +86,7 @@ def run(
     from repro.conduct import Order, check, conduct, out_of_range
     from repro.training.fit import compiled_once
 
-    order = Order(profile, seeds, tuple(only or ()), epochs, data_dir, results)
+    order = Order(profile, seeds, tuple(only or ()), epochs, pretraining_epochs, data_dir, results)
     chosen = _experiments(names)
     for experiment in chosen.values():
         check(experiment, order)

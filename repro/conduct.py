@@ -66,6 +66,7 @@ class Order:
     seeds: int | None = None  # None: the experiment's own number
     only: tuple[str, ...] = ()  # variants; none means all
     epochs: int | None = None  # of fine-tuning; None: the variant's own number
+    pretraining_epochs: int | None = None  # of every layer; None: the variant's own numbers
     data_dir: Path | None = None
     results: Path = Path("results")
 
@@ -92,6 +93,8 @@ def conduct(experiment: Experiment, order: Order, console: Console) -> list[Path
             except DataUnavailableError as error:
                 _go_on_without(asked, variant, error)
                 absent.add(experiment.data_of(variant))
+    if not paths and order.profile == "paper":
+        raise DataUnavailableError(f"{experiment.name} has nothing to learn from: see above")
     shutil.rmtree(_shared_work(asked), ignore_errors=True)
     return paths
 
@@ -136,9 +139,10 @@ def check(experiment: Experiment, order: Order) -> None:
         UserError: naming what is wrong and the valid choices.
     """
     check_profile(order.profile)
-    for name, value in (("--seeds", order.seeds), ("--epochs", order.epochs)):
+    for name in ("seeds", "epochs", "pretraining_epochs"):
+        value = getattr(order, name)
         if value is not None and value < 1:
-            raise UserError(f"{name} must be at least 1, not {value}")
+            raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
     if order.data_dir is not None and not order.data_dir.is_dir():
         holds = f"{experiment.data}/" if experiment.data else "the data sets"
         raise UserError(f"--data-dir {order.data_dir} is not a folder: name the one that holds {holds}")
@@ -161,12 +165,19 @@ def configurations(experiment: Experiment, order: Order) -> dict[str, Any]:
         config = experiment.variants[variant]
         config = experiment.quick(config) if order.profile == "quick" else config
         if config is not None:
-            chosen[variant] = _with_epochs(config, order.epochs)
+            chosen[variant] = _with_epochs(config, order)
     return chosen
 
 
-def _with_epochs(config: Any, n_epochs: int | None) -> Any:
-    return replace(config, n_epochs=n_epochs) if n_epochs and isinstance(config, Arm) else config
+def _with_epochs(config: Any, order: Order) -> Any:
+    """The configuration with the numbers of epochs that the order asks for."""
+    if not isinstance(config, Arm):
+        return config
+    config = replace(config, n_epochs=order.epochs or config.n_epochs)
+    n = order.pretraining_epochs
+    if config.start != "pretrained" or n is None:
+        return config
+    return replace(config, pretraining=replace(config.pretraining, n_epochs=n, first_n_epochs=None))
 
 
 def _with_rate(asked: _Asked, variant: str, config: Any) -> Any:
@@ -226,7 +237,7 @@ def _run_seeds(asked: _Asked, variant: str, config: Any, paths: dict[int, Path])
 
 def out_of_range(experiment: Experiment, order: Order, paths: list[Path]) -> list[str]:
     """Which scores of a plain quick run are not in their expected ranges, a line each."""
-    if order.profile != "quick" or order.epochs:
+    if order.profile != "quick" or order.epochs or order.pretraining_epochs:
         return []
     records = [load_record(path) for path in paths]
     return [

@@ -108,16 +108,16 @@ def check_recorded(path: Path, config: Any) -> Record:
         UserError: if a default has changed since, which the name of the file does not show.
     """
     record, asked = load_record(path), as_config(config)
-    changed = [name for name in record.config.keys() & asked if _differs(record.config[name], asked[name])]
+    changed = [name for name in record.config.keys() & asked if differs(record.config[name], asked[name])]
     if changed:
         raise UserError(f"{path} was recorded with another {', '.join(changed)}: move it away and run again")
     return record
 
 
-def _differs(old: Any, new: Any) -> bool:
+def differs(old: Any, new: Any) -> bool:
     """Whether two configurations differ in a field that both have."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return any(_differs(old[name], new[name]) for name in old.keys() & new)
+        return any(differs(old[name], new[name]) for name in old.keys() & new)
     return old != new
 
 

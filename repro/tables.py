@@ -22,6 +22,7 @@ COLUMNS = [
     "low",
     "high",
     "n",
+    "pretraining",
     "epochs",
     "device",
     "published",
@@ -36,6 +37,7 @@ class Group(NamedTuple):
 
     experiment: str
     variant: str
+    pretraining: str  # epochs of each layer
     epochs: int
     device: str
     paths: tuple[Path, ...]
@@ -48,10 +50,11 @@ def groups(folder: Path, experiment: str) -> list[Group]:
     for path in sorted((folder / experiment).rglob("*.json")):
         record = load_record(path)
         same = path.stem.rsplit(".", 1)[1], record.provenance["data_sha256"]
-        found[record.variant, n_epochs(record), record.provenance["device"], same].append((path, record))
+        row = record.variant, pretraining(record), n_epochs(record), record.provenance["device"]
+        found[*row, same].append((path, record))
     return [
-        Group(experiment, variant, epochs, device, *map(tuple, zip(*members, strict=True)))
-        for (variant, epochs, device, _), members in sorted(found.items())
+        Group(experiment, *row, *map(tuple, zip(*members, strict=True)))
+        for (*row, _), members in sorted(found.items())
     ]
 
 
@@ -63,7 +66,7 @@ def check_unambiguous(found: list[Group]) -> None:
     """
     seen = {}
     for group in found:
-        row = group.variant, group.epochs, group.device
+        row = group.variant, group.pretraining, group.epochs, group.device
         if row in seen:
             raise UserError(
                 f"{seen[row].paths[0]} and {group.paths[0]} would share a row: remove the outdated one"
@@ -76,9 +79,21 @@ def n_epochs(record: Record) -> int:
     return len(record.curves.get("seconds", ()))
 
 
+def layer_epochs(record: Record) -> list[int]:
+    """Epochs of each pretrained layer, lowest first."""
+    layers = sorted(name for name in record.curves if name.startswith("reconstruction_error_layer"))
+    return [len(record.curves[name]) for name in layers]
+
+
+def pretraining(record: Record) -> str:
+    """Epochs of pretraining for reading: "200, 50, 50, 50", or one number if all layers have the same."""
+    each = layer_epochs(record)
+    return ", ".join(map(str, each[:1] if len(set(each)) == 1 else each))
+
+
 def longest(found: list[Group]) -> dict[str, Group]:
-    """For each variant the group to show: most epochs, then most seeds."""
-    ordered = sorted(found, key=lambda group: (group.epochs, len(group.records)))
+    """For each variant the group to show: most epochs, then most seeds, then most epochs of pretraining."""
+    ordered = sorted(found, key=lambda g: (g.epochs, len(g.records), sum(layer_epochs(g.records[0]))))
     return {group.variant: group for group in ordered}
 
 
@@ -107,6 +122,7 @@ def _rows(group: Group):
             values.mean(),
             *interval(values),
             len(values),
+            group.pretraining,
             group.epochs,
             group.device,
         )
@@ -154,6 +170,7 @@ def readable(rows: pd.DataFrame) -> str:
                 for a, b in zip(rows.low, rows.high, strict=True)
             ],
             "n": rows.n,
+            "pretraining": rows.pretraining.replace("", "–"),
             "epochs": rows.epochs,
             "published": rows.published.map(_number),
             "difference": [f"{round(d, 1) + 0.0:+.1f} %" if d == d else "–" for d in difference],

@@ -38,8 +38,9 @@ def test_every_variant_goes_from_data_to_record_to_table(quick_run):
             assert record.provenance["packages"]["jax"] == jax.__version__
             shown = load_arrays(path, record) if record.arrays else {}
             assert shown.get("example_inputs", np.zeros(0, np.uint8)).dtype in (np.uint8, np.float32)
-        table = quick_run.results / "quick" / "tables" / f"{name}.csv"
-        assert expected <= set(pd.read_csv(StringIO(contents[table])).variant)
+        if expected:
+            table = contents[quick_run.results / "quick" / "tables" / f"{name}.csv"]
+            assert expected <= set(pd.read_csv(StringIO(table)).variant)
 
 
 def test_what_is_recorded_is_not_run_again(recorded):
