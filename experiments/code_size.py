@@ -57,7 +57,26 @@ def quick(config):
     return replace(config, pretraining=pretraining, n_epochs=3, batch_size=500)
 
 
-EXPECTED: dict[str, tuple[float, float]] = {}
+# test squared errors of the quick profile, as in experiments/mnist.py
+EXPECTED = {
+    "mnist/pretrained-adam-6": (27.5, 32.0),
+    "mnist/glorot-adam-6": (52.5, 54.0),  # still the mean image
+    "mnist/logistic-pca-6": (34.0, 38.0),
+    "mnist/pca-6": (33.17, 33.21),
+    "mnist/pretrained-adam-30": (14.0, 17.0),
+    "mnist/glorot-adam-30": (52.5, 54.0),
+    "mnist/logistic-pca-30": (20.0, 23.5),
+    "mnist/pca-30": (14.07, 14.10),
+    "curves/pretrained-adam-6": (12.5, 14.6),
+    "curves/glorot-adam-6": (15.9, 16.3),
+    "curves/logistic-pca-6": (9.9, 10.9),
+    "curves/pca-6": (10.49, 10.52),
+    "curves/pretrained-adam-30": (10.3, 12.0),
+    "curves/glorot-adam-30": (15.9, 16.3),
+    "curves/logistic-pca-30": (5.0, 5.8),
+    "curves/pca-30": (3.60, 3.62),
+}
+
 
 EXPERIMENT = Experiment(
     name="code_size",

@@ -58,7 +58,23 @@ def quick(config):
     return replace(config, pretraining=pretraining, n_epochs=5, batch_size=500)
 
 
-EXPECTED: dict[str, tuple[float, float]] = {}
+# test squared errors of the quick profile, as in experiments/mnist.py
+EXPECTED = {
+    "pretrained-cg": (6.6, 8.1),
+    "gaussian-cg": (15.9, 16.3),  # still the mean image
+    "glorot-adam": (14.5, 16.3),
+    "pretrained-adam": (3.3, 4.1),
+    "logistic-pca-6": (9.8, 10.7),
+    "logistic-pca-18": (5.0, 5.8),
+    "pca-6": (10.49, 10.52),
+    "pca-18": (5.80, 5.83),
+    "mean-image": (16.02, 16.05),
+    "pretrained-cg-shallow": (7.8, 9.2),
+    "gaussian-cg-shallow": (15.9, 16.3),
+    "pretrained-cg-100-50-25-6": (7.4, 8.9),
+    "pretrained-cg-108-6": (7.6, 9.1),
+}
+
 
 EXPERIMENT = Experiment(
     name="curves",

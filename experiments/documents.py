@@ -49,11 +49,22 @@ def quick(config):
         return config
     pretraining = replace(config.pretraining, batch_size=33)
     if config.optimiser == "adam":
-        return replace(config, pretraining=pretraining, batch_size=33)
-    return replace(config, pretraining=pretraining, n_epochs=20, batch_size=66)
+        return replace(config, pretraining=pretraining, n_epochs=30, rate_epochs=10, batch_size=33)
+    return replace(config, pretraining=pretraining, n_epochs=10, batch_size=66)
 
 
-EXPECTED: dict[str, tuple[float, float]] = {}
+# test_precision_at_7 of the quick profile, as in experiments/mnist.py
+EXPECTED = {
+    "pretrained-cg": (0.31, 0.43),
+    "gaussian-cg": (0.16, 0.28),
+    "glorot-adam": (0.17, 0.30),
+    "pretrained-adam": (0.32, 0.44),
+    "lsa-10": (0.37, 0.40),
+    "lsa-50": (0.36, 0.39),
+    "pretrained-cg-2d": (0.17, 0.29),
+    "lsa-2d": (0.18, 0.21),
+}
+
 
 EXPERIMENT = Experiment(
     name="documents",
@@ -63,5 +74,5 @@ EXPERIMENT = Experiment(
     variants=VARIANTS,
     quick=quick,
     expected={(f"rcv1/{arm}", "test_precision_at_7"): limits for arm, limits in EXPECTED.items()},
-    scores=("test_precision_at_1", "test_precision_at_7", "test_precision_at_127", "test_cross_entropy"),
+    scores=("test_precision_at_1", "test_precision_at_7", "test_precision_at_127"),
 )

@@ -14,6 +14,7 @@ COLOURS = {  # Okabe and Ito's palette, which colour-blind readers can tell apar
     "glorot-adam": "#009e73",
     "logistic-pca": "#b8558f",
     "pca": "#7f3c8d",
+    "lsa": "#994455",
     "mean-image": "#666666",
     "sparse-nag": "#8c2d04",
     "sparse-hf": "#1b1b1b",
@@ -34,7 +35,11 @@ NAMES = {"pca": "PCA", "logistic-pca": "logistic PCA", "mean-image": "mean image
 
 
 def arm(variant: str) -> str:
-    """The arm that a variant belongs to: a known one it starts with, else its words without digits."""
+    """The arm that a variant belongs to: a known one it starts with, else its words without digits.
+
+    A data set in front, as in `rcv1/pretrained-cg`, does not matter, here or below.
+    """
+    variant = variant.rpartition("/")[2]
     known = [name for name in COLOURS if f"{variant}-".startswith(f"{name}-")]
     words = [word for word in variant.split("-") if not any(letter.isdigit() for letter in word)]
     return max(known, key=len) if known else "-".join(words) or variant
@@ -54,17 +59,21 @@ def dashes(variant: str) -> str | tuple:
 
 def label(variant: str) -> str:
     """The variant's name for readers."""
-    name = arm(variant)
+    name, suffix = arm(variant), _suffix(variant)
+    if name in NAMES and suffix.isdigit():
+        return f"{NAMES[name]}-{suffix}"
     words = [NAMES[name]] if name in NAMES else _words(name)
-    return ", ".join([*words, *_words(_suffix(variant))])
+    return ", ".join([*words, *_words(suffix)])
 
 
 def _suffix(variant: str) -> str:
-    return variant.removeprefix(arm(variant)).strip("-")
+    return variant.rpartition("/")[2].removeprefix(arm(variant)).strip("-")
 
 
 def _words(text: str) -> list[str]:
-    """`rate.01` becomes `rate .01`: a number stands apart from its name."""
+    """`rate.01` becomes `rate .01`: a number stands apart from its name; `100-50-6` are widths and stay."""
+    if text.replace("-", "").isdigit():
+        return [text]
     return [WORDS.get(word, word.replace(".", " .", 1)) for word in text.split("-") if word]
 
 

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from paper_figures.house import number
-from repro.errors import UserError
+from repro.errors import RecordsMissingError, UserError
 from repro.records import Record
 from repro.tables import arrays, groups, longest, tables_folder
+
+SQUARED_ERROR = "test_squared_error"
 
 
 class Shown(NamedTuple):
@@ -23,42 +24,61 @@ class Shown(NamedTuple):
     record: Record
     arrays: dict[str, np.ndarray]
 
+    @property
+    def sizes(self) -> list[int]:
+        """Units of each layer, from an image's pixels to the code."""
+        return [self.arrays["example_inputs"].shape[-1], *self.record.config["widths"]]
 
-def shown(results: Path, profile: str, experiment: str, variant: str) -> Shown:
-    """The variant's longest run: its test squared error and its pictures.
+    @property
+    def code_size(self) -> int:
+        """Units of the code, or components."""
+        config = self.record.config
+        return config["widths"][-1] if "widths" in config else config["n_components"]
+
+    @property
+    def network(self) -> str:
+        """The sizes as the paper writes them, such as 784-1000-500-250-30."""
+        return "-".join(map(str, self.sizes))
+
+
+def shown(results: Path, profile: str, experiment: str, variant: str, metric: str = SQUARED_ERROR) -> Shown:
+    """The variant's longest run: its score and its pictures.
 
     Raises:
         UserError: if the variant has no records, or the table does not know them.
     """
     found = longest(groups(results / profile, experiment))
     require([variant], found, experiment, profile)
-    group, table = found[variant], scores(results, profile, experiment)
+    group, table = found[variant], scores(results, profile, experiment, metric)
     of_table = table.loc[variant, ["epochs", "device", "n"]].to_list() if variant in table.index else None
     if of_table != [group.epochs, group.device, len(group.records)]:
         raise UserError(
             f"{experiment}'s table is older than {variant}: run `repro tables --profile {profile}`"
         )
-    return Shown(variant, table.loc[variant], group.records[0], arrays(group))
+    pictures = arrays(group) if group.records[0].arrays else {}
+    return Shown(variant, table.loc[variant], group.records[0], pictures)
 
 
 def require(variants: Iterable[str], known: Container[str], experiment: str, profile: str) -> None:
     """See that a figure has what it needs.
 
     Raises:
-        UserError: if one of the variants is not known.
+        RecordsMissingError: if one of the variants is not known.
     """
     for variant in variants:
         if variant not in known:
-            remedy = (
-                f"run `repro run {experiment} --profile {profile}`, then `repro tables --profile {profile}`"
-            )
-            raise UserError(f"{experiment} has no {profile} records of {variant}: {remedy}")
+            missing = f"{experiment} has no {profile} records of {variant}"
+            raise RecordsMissingError(f"{missing}: {_remedy(experiment, profile)}")
 
 
-def scores(results: Path, profile: str, experiment: str) -> pd.DataFrame:
-    """Test squared error of each variant's longest run (most epochs, then most seeds), by variant."""
+def _remedy(experiment: str, profile: str) -> str:
+    return f"run `repro run {experiment} --profile {profile}`, then `repro tables --profile {profile}`"
+
+
+def scores(results: Path, profile: str, experiment: str, metric: str = SQUARED_ERROR) -> pd.DataFrame:
+    """A metric of each variant's longest run (most epochs, then most seeds), by variant."""
     table = _read(results, profile, experiment, "")
-    ordered = table[table.metric == "test_squared_error"].sort_values(["epochs", "n"], kind="stable")
+    ordered = table[table.metric == metric].sort_values(["epochs", "n"], kind="stable")
     return ordered.drop_duplicates("variant", keep="last").set_index("variant").sort_index()
 
 
@@ -71,15 +91,5 @@ def curves(results: Path, profile: str, experiment: str) -> pd.DataFrame:
 def _read(results: Path, profile: str, experiment: str, kind: str) -> pd.DataFrame:
     path = tables_folder(results, profile) / f"{experiment}{kind}.csv"
     if not path.is_file():
-        raise UserError(f"{path} is missing: `repro tables --profile {profile}` makes it")
+        raise RecordsMissingError(f"{path} is missing: {_remedy(experiment, profile)}")
     return pd.read_csv(path)
-
-
-def in_print(score: pd.Series) -> str:
-    """The published number of a row of the table, in parentheses; nothing if this project computed it.
-
-    A question mark behind it: nobody has looked it up in its source.
-    """
-    if score.published != score.published or "(computed)" in score.source:
-        return ""
-    return f"({number(score.published)}{'?' if '(unconfirmed)' in score.source else ''})"

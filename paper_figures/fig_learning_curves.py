@@ -12,15 +12,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from paper_figures import arms, house
-from paper_figures.evidence import curves, in_print, require, scores
+from paper_figures import arms, house, lines
+from paper_figures.evidence import curves, require, scores
+from paper_figures.wording import in_print, number
 
 
 @house.style()
@@ -30,9 +28,13 @@ def draw(results: Path, profile: str) -> Figure:
     require(["pretrained-cg", "pca", "mean-image"], table.index, "mnist", profile)
     figure = Figure(figsize=(6.5, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    _curves(left, "epoch", trained, table)
-    _curves(right, "seconds", trained[trained.seconds > 0], table)
-    _scales(left, right, trained, table)
+    labels = _labels(trained, table)
+    lines.learning(left, "epoch", trained, labels)
+    lines.learning(right, "seconds", trained[trained.seconds > 0], labels)
+    lines.scale_epochs(left, trained, [*table.value, *table.published])
+    left.set_ylabel(lines.ERROR)
+    right.set(xscale="log", xlabel=f"seconds, pretraining included\n{_clock(trained)}")
+    right.xaxis.set_major_formatter("{x:g}")
     _references(left, right, table, {*trained.variant})
     columns = 3 if trained.device.nunique() == 1 else 2
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
@@ -40,47 +42,33 @@ def draw(results: Path, profile: str) -> Figure:
     return figure
 
 
-def _curves(axes: Axes, x: str, trained: pd.DataFrame, table: pd.DataFrame) -> None:
-    """Best arm first, in the legend too."""
-    shown = table[table.index.isin(trained.variant)].sort_values("value")
-    for i, (variant, score) in enumerate(shown.iterrows()):
-        rows = trained[trained.variant == variant]
-        device = f"  {score.device}" if trained.device.nunique() > 1 else ""
-        every = (i % rows.epoch.nunique(), max(6, len(shown)))
-        look = {"color": arms.colour(variant), "ls": arms.dashes(variant), "gid": variant}
-        look |= {"marker": "o", "ms": 3.5, "mew": 0, "markevery": every}
-        look["label"] = f"{arms.label(variant)}  {house.number(score.value)}{device}"
-        sns.lineplot(rows, x=x, y="test_squared_error", errorbar=("pi", 100), ax=axes, legend=False, **look)
+def _labels(trained: pd.DataFrame, table: pd.DataFrame) -> dict[str, str]:
+    """Best arm first."""
+    many = trained.device.nunique() > 1
+    return {
+        variant: f"{arms.label(variant)}  {number(score.value)}, n {score.n}"
+        + (f", {score.device}" if many else "")
+        for variant, score in table[table.index.isin(trained.variant)].sort_values("value").iterrows()
+    }
 
 
-def _scales(left: Axes, right: Axes, trained: pd.DataFrame, table: pd.DataFrame) -> None:
-    shown = [*trained.test_squared_error[trained.epoch > 0], *table.value, *table.published]
-    left.set(yscale="log", ylim=(0.85 * np.nanmin(shown), 1.15 * np.nanmax(shown)), xlim=(0, None))
-    left.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
-    left.yaxis.set_major_formatter("{x:g}")
-    left.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
-    left.set(xlabel="fine-tuning epoch", ylabel="test squared error per image")
-    clock = ", ".join(trained.device.unique()) + (", busy: times too long" if _busy(trained) else "")
-    right.set(xscale="log", xlabel=f"seconds, pretraining included\n{clock}")
-    right.xaxis.set_major_formatter("{x:g}")
-
-
-def _busy(trained: pd.DataFrame) -> bool:
-    """Whether other work ran on the machine: more than 1.1 threads for each core waited to run."""
-    return bool(trained.load_per_core.max() > 1.1)
+def _clock(trained: pd.DataFrame) -> str:
+    """The machine, and whether other work ran on it: more than 1.1 threads for each core waited to run."""
+    busy = trained.load_per_core.max() > 1.1
+    return ", ".join(trained.device.unique()) + (", busy: times too long" if busy else "")
 
 
 def _references(left: Axes, right: Axes, table: pd.DataFrame, trained: set[str]) -> None:
     """Lines, named, of what is not trained and of what is published."""
     names = []
     for variant, score in table.iterrows():
-        lines = {} if variant in trained else {"-": score.value}
-        ours = [house.number(value) for value in lines.values()]
-        lines |= {(0, (6, 4)): score.published} if in_print(score) else {}
+        heights = {} if variant in trained else {"-": score.value}
+        ours = [number(value) for value in heights.values()]
+        heights |= {(0, (6, 4)): score.published} if in_print(score) else {}
         for axes in (left, right):
-            for dashes, height in lines.items():
+            for dashes, height in heights.items():
                 axes.axhline(height, lw=0.6, ls=dashes, zorder=1, color=arms.colour(variant), gid=variant)
-        if lines:
+        if heights:
             name = " ".join([arms.label(variant), *ours, in_print(score)])
-            names.append((max(lines.values()), name, variant))
+            names.append((max(heights.values()), name, variant))
     house.name_heights(right, names)

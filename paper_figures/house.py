@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib import style as styles
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from paper_figures import arms
 from repro.atomic import write_atomically
@@ -27,26 +28,23 @@ def style() -> Iterator[None]:
         yield
 
 
-def number(value: float) -> str:
-    """A squared error with the digits that the papers print."""
-    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
-
-
 def mark(figure: Figure, profile: str) -> None:
     """Say above a picture of the quick profile that it proves nothing."""
     if profile == "quick":
         figure.suptitle(QUICK, color="#b2182b", fontstyle="italic")
 
 
-def apart(points: np.ndarray, gap: float) -> np.ndarray:
-    """The points [N D], moved as little as it takes for no two to be nearer than `gap`: places for labels."""
+def apart(points: np.ndarray, gap: float, low: ArrayLike = -np.inf, high: ArrayLike = np.inf) -> np.ndarray:
+    """The points [N D], moved as little as it takes for no two to be nearer than `gap`, and none beyond the
+    limits: places for labels.
+    """
     points = np.array(points, float)
     for _ in range(200):
         step = points[:, None] - points[None]
         step[..., -1] += 1e-9 * np.sign(np.subtract.outer(range(len(points)), range(len(points))))
         distance = np.linalg.norm(step, axis=-1) + np.eye(len(points))
         push = np.clip(1.001 * gap - distance, 0, None) * (1 - np.eye(len(points)))
-        points += np.sum((push / distance / 2)[..., None] * step, axis=1)
+        points = np.clip(points + np.sum((push / distance / 2)[..., None] * step, axis=1), low, high)
     return points
 
 

@@ -178,3 +178,23 @@ def wolfe_powell(along, direction, value0, slope0, a):
         value, gradient = along(a)
         slope = gradient @ direction
         left_budget -= 1
+
+
+# --- retrieval: every case looks for the others ------------------------------------------------------
+
+
+def cosine(a, b):
+    """Of the angle between two codes; 0 if one of them has no length."""
+    lengths = np.sqrt(sum(x * x for x in a)) * np.sqrt(sum(x * x for x in b))
+    return sum(x * y for x, y in zip(a, b, strict=True)) / lengths if lengths > 0 else 0.0
+
+
+def precision_at(codes, labels, k):
+    """Which fraction of the k cases at the smallest angles to a case is of its class; mean over all cases."""
+    codes = np.asarray(codes, np.float64).tolist()
+    fractions = []
+    for query, code in enumerate(codes):
+        others = [i for i in range(len(codes)) if i != query]
+        nearest = sorted(others, key=lambda i, code=code: -cosine(code, codes[i]))[:k]  # sorted is stable
+        fractions.append(sum(labels[i] == labels[query] for i in nearest) / k)
+    return sum(fractions) / len(fractions)
