@@ -26,7 +26,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="List, prepare and verify the data sets.\n\nExample: repro data list")
 app.add_typer(data_app, name="data")
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False)
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", help="Experiments; none means all of them.")
 ]

@@ -113,7 +113,8 @@ def _go_on_without(asked: _Asked, variant: str, error: DataUnavailableError) -> 
     experiment = asked.experiment
     if experiment.data or asked.order.only:
         raise error
-    asked.console.print(f"{experiment.name} goes on without {experiment.data_of(variant)}: {error}")
+    line = f"{experiment.name} goes on without {experiment.data_of(variant)}: {error}"
+    asked.console.print(line, markup=False)
 
 
 def _shared_work(asked: _Asked) -> Path:

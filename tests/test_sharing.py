@@ -344,7 +344,6 @@ def test_an_experiment_goes_on_without_data_that_cannot_be_had_and_says_so_once(
     assert line == "several goes on without absent: the absent sample is in a package that is not installed"
 
 
-@pytest.mark.xfail(strict=True, reason="rich reads [embedded] as markup and leaves it out")
 def test_the_remedy_is_printed_word_for_word(loads, monkeypatch, tmp_path):
     remedy = "pip install 'repro[embedded]'"
 
