@@ -16,9 +16,11 @@ def precision(codes: Float[np.ndarray, "N C"], labels: Int[np.ndarray, " N"]) ->
 
     Every document is a query, the others are what it is answered from; nearest is the largest cosine of
     the codes, among equals the earlier document; a code of length zero has cosine 0 with every other.
-    Averaged over all N queries, for each k of RANKS that is less than N.
+    Averaged over all N queries, for each k of RANKS that is less than N; NaN if a code is not a number.
     """
     ranks = [k for k in RANKS if k < len(codes)]
+    if not ranks:
+        return {}
     at_ranks = np.asarray(_precision(jax.device_put(codes), jax.device_put(labels), ranks[-1]))
     return {f"precision_at_{k}": float(at_ranks[k - 1]) for k in ranks}
 
@@ -35,4 +37,6 @@ def _precision(codes: Float[Array, "N C"], labels: Int[Array, " N"], deepest: in
 
     n = len(codes)
     hits = jax.lax.map(of_query, jnp.arange(n), batch_size=min(n, max(1, BLOCK // n)))
-    return jnp.cumsum(hits.mean(axis=0)) / jnp.arange(1.0, deepest + 1)
+    found = jnp.cumsum(hits.mean(axis=0))
+    found = found / jnp.arange(1, deepest + 1, dtype=found.dtype)
+    return jnp.where(jnp.isfinite(codes).all(), found, jnp.nan)
