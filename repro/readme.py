@@ -53,7 +53,8 @@ def with_headline(readme: str, found: Mapping[str, Mapping[str, Group]]) -> str:
     in_paper = table.source.str.contains("primary", na=False) | (table.variant == DIRECT)
     rows = table[in_paper & (table.metric == "test_squared_error")].sort_values(["experiment", "value"])
     rows = rows.assign(variant=rows.experiment + ": " + rows.variant)
-    shown = "\n\n".join(f"![{name}](paper_figures/out/{name}.png)" for name in FIGURES)
+    drawn = [f"paper_figures/out/{name}.png" for name in FIGURES]
+    shown = "\n\n".join(f"![{Path(path).stem}]({path})" for path in drawn if (ROOT / path).is_file())
     return f"{before}{BEGIN}\n{readable(rows)}\n\n{shown}\n{END}{after}"
 
 

@@ -1,5 +1,6 @@
 """Verdicts: what upholds, what refutes, and what leaves a claim open."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 from tiny import EXPERIMENTS
 
 from experiments.claims import CLAIMS, ORDER
+from repro.arms import Arm
 from repro.claims import Claim, Condition, Evidence, Measured, combine, markdown, verdict
 from repro.evaluation.retrieval import RANKS
-from repro.records import Record, save_records
+from repro.records import Record, as_config, save_records
+from repro.training.greedy import Pretraining
 
 CLAIM = {claim.key: claim for claim in CLAIMS}
 
@@ -57,15 +60,17 @@ def test_quantities_are_combined_seed_by_seed_and_lack_what_their_parts_lack():
     )
 
 
-def record(folder, experiment, variant, seeds=5, epochs=None, **metrics):
-    """Records of the first seeds, at full length unless epochs are given."""
+def record(folder, experiment, variant, seeds=5, epochs=None, pretraining=None, **metrics):
+    """Records of the first seeds, at full length unless numbers of epochs are given."""
     config = EXPERIMENTS[experiment].variants[variant]
+    if pretraining and isinstance(config, Arm):
+        config = replace(config, pretraining=Pretraining(n_epochs=pretraining))
     epochs = getattr(config, "n_epochs", 0) if epochs is None else epochs
     for seed in range(1 if getattr(config, "deterministic", False) else seeds):
         scores = {name: value * (1 + 0.001 * seed) for name, value in metrics.items()}
         origin = {"device": "abacus", "data_sha256": "0"}
-        curves = {"seconds": [0.0] * epochs}
-        about = Record(experiment, variant, "paper", seed, {}, scores, curves, None, origin)
+        curves = {"seconds": [0.0] * epochs, "reconstruction_error_layer1": [0.0] * (pretraining or 50)}
+        about = Record(experiment, variant, "paper", seed, as_config(config), scores, curves, None, origin)
         save_records({folder / experiment / f"{variant}.seed{seed}.{epochs}.json": (about, {})})
 
 
@@ -107,7 +112,10 @@ def test_c9_is_not_upheld_if_one_rank_is_lost(tmp_path):
     assert verdict(CLAIM["C9"], evidence(tmp_path)) == "OPEN"
 
 
-@pytest.mark.parametrize("short", [{"seeds": 4}, {"epochs": 199}])
+SHORT = {"seeds": "4 of 5 seeds", "epochs": "199 of 200 epochs", "pretraining": "49 epochs of pretraining"}
+
+
+@pytest.mark.parametrize("short", [{"seeds": 4}, {"epochs": 199}, {"pretraining": 49}])
 def test_too_few_seeds_or_epochs_leave_a_claim_open_and_the_table_says_what_is_lacking(tmp_path, short):
     works(tmp_path)
     assert "Still lacking" not in markdown([CLAIM["C9"]], evidence(tmp_path))
@@ -115,7 +123,7 @@ def test_too_few_seeds_or_epochs_leave_a_claim_open_and_the_table_says_what_is_l
         path.unlink()
     record(tmp_path, "mnist", "pretrained-cg", **short, test_squared_error=3.0)
     assert verdict(CLAIM["C9"], evidence(tmp_path)) == "OPEN"
-    what = "4 of 5 seeds" if "seeds" in short else "199 of 200 epochs"
+    [what] = (SHORT[name] for name in short)
     assert f"Still lacking: mnist pretrained-cg has {what}." in markdown([CLAIM["C9"]], evidence(tmp_path))
 
 
