@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -236,8 +235,10 @@ def _print_scores(experiment: Experiment, paths: list[Path]) -> None:
     records = [load_record(path) for path in paths]
     for variant in dict.fromkeys(record.variant for record in records):
         own = [record for record in records if record.variant == variant]
-        means = [sum(r.metrics.get(score, nan) for r in own) / len(own) for score in experiment.scores]
-        shown = [f"{mean:.2f}" if mean == mean else "–" for mean in means]
+        shown = [
+            f"{sum(r.metrics[score] for r in own) / len(own):.2f}" if score in own[0].metrics else "–"
+            for score in experiment.scores
+        ]
         table.add_row(variant, str(len(own)), str(n_epochs(own[0])), *shown)
     console.print(table)
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 NO_EPOCH = 2**32 - 1  # the address of the key that `init` gets
@@ -150,11 +151,20 @@ def compile_ahead(function: Callable, *args) -> tuple[Callable, float]:
 
 @contextmanager
 def compiled_once() -> Iterator[None]:
-    """Within, a program that several runs have in common is compiled for the first of them alone."""
+    """Within, a program that several runs have in common is compiled for the first of them alone; for longer
+    where the user has named a cache of compiled programs in JAX_COMPILATION_CACHE_DIR.
+    """
+    if jax.config.values["jax_compilation_cache_dir"]:
+        yield
+        return
     with tempfile.TemporaryDirectory() as programs:
         jax.config.update("jax_compilation_cache_dir", programs)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-        yield
+        try:
+            yield
+        finally:
+            jax.config.update("jax_compilation_cache_dir", None)
+            reset_cache()
 
 
 def _extend(fitted: Fitted, state, latest: dict, seconds: float) -> Fitted:
