@@ -45,9 +45,7 @@ def largest(parts: list[Measured]) -> Measured:
 def works_on_all_kinds(evidence: Evidence) -> Iterator[Condition]:
     """C9, upheld."""
     for data, bound in (("mnist", 0.35), ("faces", 0.97)):
-        yield Condition(
-            f"{data}: error over PCA-30's", ratio(evidence, data, "pretrained-cg", "pca"), high=bound
-        )
+        yield Condition(f"{data}: {OVER_PCA}", ratio(evidence, data, "pretrained-cg", "pca"), high=bound)
     name = f"documents ({corpus(evidence)}): largest deficit to"
     yield Condition(f"{name} LSA-10 at any rank", largest(deficits(evidence, "lsa-10", RANKS[-1])), high=0)
     yield Condition(f"{name} LSA-50 at ranks 1 to 127", largest(deficits(evidence, "lsa-50", 127)), high=0)

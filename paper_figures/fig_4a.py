@@ -19,9 +19,9 @@ from paper_figures import arms, house, lines
 from paper_figures.corpus import NAMES, corpus, precision_at
 from paper_figures.evidence import require, scores, shown
 from paper_figures.wording import effort
+from repro.evaluation.retrieval import RANKS
 
 ARMS = ["pretrained-cg", "pretrained-adam", "glorot-adam", "lsa-50", "lsa-10"]
-RANKS = [2**i - 1 for i in range(1, 11)]
 
 
 @house.style()

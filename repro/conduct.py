@@ -155,8 +155,8 @@ def check(experiment: Experiment, order: Order) -> None:
         if variant not in experiment.variants:
             choices = ", ".join(experiment.variants)
             raise UserError(f"{experiment.name} has no variant {variant!r}; it has: {choices}")
-    if not configurations(experiment, order):
-        raise UserError(f"{', '.join(order.only)}: not in the quick profile; use --profile paper")
+        if variant not in configurations(experiment, order):
+            raise UserError(f"{experiment.name}/{variant} is not in the quick profile: use --profile paper")
 
 
 def configurations(experiment: Experiment, order: Order) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -63,9 +64,8 @@ def pretrain(
     as those of networks that differ in the code layer alone, share the RBMs they have in common.
     """
     trained, curves, seconds, compile_seconds = [], {}, 0.0, 0.0
-    lineage = hashlib.sha256(repr((inputs.shape, config.batch_size)).encode())
-    lineage.update(np.asarray(jr.key_data(keys)).tobytes())
-    for depth, (kinds, rbm) in enumerate(zip(units, stack, strict=True)):
+    names = _names(keys, config, units, stack, inputs.shape)
+    for depth, (kinds, rbm, name) in enumerate(zip(units, stack, names, strict=True)):
         contrastive, n_epochs = config.layer(depth, kinds)
         trainer = contrastive_trainer(
             kinds,
@@ -74,9 +74,6 @@ def pretrain(
             steps_per_epoch=inputs.shape[-2] // config.batch_size,
         )
         layer = f"layer{depth + 1}"
-        lineage.update(repr((kinds, contrastive, n_epochs)).encode())
-        for start in rbm:
-            lineage.update(np.asarray(start).tobytes())
         fitted = fit(
             jax.vmap(jr.fold_in, (0, None))(keys, depth),
             trainer,
@@ -85,15 +82,26 @@ def pretrain(
             n_epochs=n_epochs,
             batch_size=config.batch_size,
             phase=layer,
-            monitor=monitor.sharing(lineage.hexdigest()[:16]),
+            monitor=monitor.sharing(name),
         )
         if depth + 1 < len(stack):
             inputs = climb(kinds, fitted.state.params, inputs)
         trained.append(fitted.state.params)
-        curves |= {f"{name}_{layer}": curve for name, curve in fitted.curves.items()}
+        curves |= {f"{curve}_{layer}": values for curve, values in fitted.curves.items()}
         seconds += float(fitted.seconds.sum())
         compile_seconds += fitted.compile_seconds
     return Pretrained(tuple(trained), curves, seconds, compile_seconds)
+
+
+def _names(keys, config: Pretraining, units, stack: Stack, shape: tuple[int, ...]) -> Iterator[str]:
+    """What each layer's training is known by: a digest of all that decides it, the layers below included."""
+    digest = hashlib.sha256(repr((shape, config.batch_size)).encode())
+    digest.update(np.asarray(jr.key_data(keys)).tobytes())
+    for depth, (kinds, rbm) in enumerate(zip(units, stack, strict=True)):
+        digest.update(repr((kinds, *config.layer(depth, kinds))).encode())
+        for start in rbm:
+            digest.update(np.asarray(start).tobytes())
+        yield digest.hexdigest()[:16]
 
 
 def climb(units: Units, rbm: RBM, inputs: Float[Array, "*seeds N V"]) -> Float[Array, "S N H"]:
