@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from several import made_up
 from tiny import MNIST, QUIET, ROOT, cut, tiny
 
 import repro.data
 from repro.conduct import Order, conduct
+from repro.errors import DataUnavailableError, UserError
 from repro.models.rbm import RBM
 
 jax.config.update("jax_enable_x64", True)  # tests only; experiments run in float32
@@ -93,3 +95,20 @@ def cache(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Data sets "here", "there" and more; "absent" cannot be had. The names that were asked for."""
+    asked = []
+
+    def load(name, **_):
+        asked.append(name)
+        if name == "absent":
+            raise DataUnavailableError("the absent sample is in a package that is not installed")
+        if name == "malformed":
+            raise UserError("malformed.gz, line 7: no number")
+        return made_up(name, seed=len(name))
+
+    monkeypatch.setattr(repro.data, "load", load)
+    return asked

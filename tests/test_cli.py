@@ -37,6 +37,11 @@ def command(capsys, monkeypatch, *words):
         (["tables", "--results", "no/such/folder"], "no records below no/such/folder"),
         (["run", "--seeds", "many"], "Invalid value for '--seeds'"),
         (["runn"], "No such command 'runn'"),
+        (["run", "--pretraining-epochs", "0"], "--pretraining-epochs must be at least 1, not 0"),
+        (
+            ["run", "code_size", "--only", "mnist/pca-6", "--only", "mnist/pca-2"],
+            "code_size/mnist/pca-2 is not in the quick profile: use --profile paper",
+        ),
         (["run", "--results", "README.md"], "--results README.md cannot be written to"),
         (["figures", "fig_99"], "no figure 'fig_99'; there are: "),
         (["data", "prepare", "nothing"], "no data set is called 'nothing'"),

@@ -1,0 +1,80 @@
+"""Experiments over several data sets, one of which cannot be had."""
+
+import io
+
+import pytest
+from rich.console import Console
+from several import experiment, made_up
+from tiny import QUIET
+
+import repro.data
+from repro.arms import PROGRAMS, Arm, PrincipalComponents
+from repro.conduct import Order, conduct
+from repro.errors import DataUnavailableError, RecordsMissingError, UserError
+from repro.records import load_record
+
+pytestmark = pytest.mark.usefixtures("single_precision")
+
+PCA = PrincipalComponents(1)
+ADAM = Arm(widths=(2,), start="glorot", optimiser="adam", rates=(0.01,), rate_epochs=1, n_epochs=1)
+SEVERAL = experiment("", absent_a=ADAM, here_a=PCA, absent_b=PCA, there_a=PCA, absent_c=PCA)
+
+
+def conducted(several, order):
+    """Variants recorded, and what was printed as the command line prints it."""
+    console = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
+    paths = conduct(several, order, console)
+    return [load_record(path).variant for path in paths], console.file.getvalue().splitlines()
+
+
+def test_an_experiment_goes_on_without_data_that_cannot_be_had_and_says_so_once(loads, tmp_path):
+    recorded, lines = conducted(SEVERAL, Order(results=tmp_path))
+    assert recorded == ["here/a", "there/a"] and loads == ["absent", "here", "there"]
+    [line] = [line for line in lines if "absent" in line]
+    assert line == "several goes on without absent: the absent sample is in a package that is not installed"
+
+
+def test_the_remedy_is_printed_word_for_word(loads, monkeypatch, tmp_path):
+    remedy = "pip install 'repro[embedded]'"
+
+    def load(name, **_):
+        if name == "absent":
+            raise DataUnavailableError(remedy)
+        return made_up(name)
+
+    monkeypatch.setattr(repro.data, "load", load)
+    _, lines = conducted(SEVERAL, Order(results=tmp_path))
+    assert f"several goes on without absent: {remedy}" in lines
+
+
+def test_data_asked_for_by_name_must_be_had(loads, tmp_path):
+    for only in (("absent/b",), ("here/a", "absent/b"), ("absent/a",)):
+        with pytest.raises(DataUnavailableError, match="the absent sample"):
+            conduct(SEVERAL, Order(results=tmp_path, only=only), QUIET)
+    assert conducted(SEVERAL, Order(results=tmp_path, only=("there/a",)))[0] == ["there/a"]
+
+
+def test_an_experiment_with_one_data_set_of_its_own_must_have_it(loads, tmp_path):
+    with pytest.raises(DataUnavailableError, match="the absent sample"):
+        conduct(experiment("absent", here_a=PCA, there_a=PCA), Order(results=tmp_path), QUIET)
+
+
+def test_at_full_scale_something_must_be_left_to_learn_from(loads, tmp_path):
+    nothing = experiment("", absent_a=PCA, absent_b=PCA)
+    assert conducted(nothing, Order("quick", results=tmp_path))[0] == []
+    with pytest.raises(DataUnavailableError, match="several has nothing to learn from"):
+        conduct(nothing, Order("paper", results=tmp_path), QUIET)
+
+
+def test_other_errors_are_never_swallowed(loads, monkeypatch, tmp_path):
+    several = experiment("", absent_a=PCA, malformed_a=PCA, here_a=PCA)
+    with pytest.raises(UserError, match=r"malformed\.gz, line 7: no number"):
+        conduct(several, Order(results=tmp_path), QUIET)
+    assert loads == ["absent", "malformed"]
+
+    def missing(*_):
+        raise RecordsMissingError("no records")
+
+    monkeypatch.setitem(PROGRAMS, PrincipalComponents, missing)
+    with pytest.raises(RecordsMissingError):
+        conduct(experiment("", here_a=PCA), Order(results=tmp_path), QUIET)
