@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from repro.evaluation.uncertainty import interval
-from repro.records import as_config, differs
+from repro.records import Record, as_config, differs
 from repro.tables import Group, groups, longest
 
 N_SEEDS = 5  # fewer leave a verdict open
@@ -88,18 +88,28 @@ class Evidence:
         if variant not in found:
             missing = f"{experiment} has no records" + (f" of {variant}" if found else "")
             return Measured(np.zeros(0), frozenset({missing}))
-        group = found[variant]
         config = self.experiments[experiment].variants[variant]
-        n, n_epochs = len(group.records), getattr(config, "n_epochs", 0)
-        lacks = set()
-        if n < N_SEEDS and not getattr(config, "deterministic", False):
-            lacks.add(f"{experiment} {variant} has {n} of {N_SEEDS} seeds")
-        if group.epochs < n_epochs:
-            lacks.add(f"{experiment} {variant} has {group.epochs} of {n_epochs} epochs")
+        n_epochs, done = getattr(config, "n_epochs", 0), found[variant].epochs
+        lacks = self.lacks(experiment, variant)
+        if done < n_epochs:
+            lacks |= {f"{experiment} {variant} has {done} of {n_epochs} epochs"}
+        records = self.records(experiment, variant)
+        return Measured(np.array([record.metrics[metric] for record in records]), lacks)
+
+    def records(self, experiment: str, variant: str) -> list[Record]:
+        """The longest run, by seed; none if there is none."""
+        group = self.found[experiment].get(variant)
+        return sorted(group.records, key=lambda record: record.seed) if group else []
+
+    def lacks(self, experiment: str, variant: str, n_seeds: int = N_SEEDS) -> frozenset[str]:
+        """What the longest run lacks, however long it should be: seeds, epochs of pretraining."""
+        group, config = self.found[experiment][variant], self.experiments[experiment].variants[variant]
+        n, lacks = len(group.records), set()
+        if n < n_seeds and not getattr(config, "deterministic", False):
+            lacks.add(f"{experiment} {variant} has {n} of {n_seeds} seeds")
         if differs(group.records[0].config.get("pretraining"), as_config(config).get("pretraining")):
             lacks.add(f"{experiment} {variant} has {group.pretraining or 'no'} epochs of pretraining")
-        ordered = sorted(group.records, key=lambda record: record.seed)
-        return Measured(np.array([record.metrics[metric] for record in ordered]), frozenset(lacks))
+        return frozenset(lacks)
 
 
 def combine(function: Callable[..., np.ndarray], *parts: Measured) -> Measured:

@@ -20,6 +20,7 @@ from repro.training.fit import Fitted, Monitor
 
 SECONDS_BETWEEN_LINES = 10.0  # without a terminal
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
+CLOCK = ("seconds", "epochs", "compile_seconds")  # of `Fitted`
 
 
 class Watch(Monitor):
@@ -99,8 +100,8 @@ def write_checkpoint(path: Path, fitted: Fitted) -> None:
     content = io.BytesIO()
     leaves = {f"leaf{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(fitted.state))}
     curves = {f"curve_{name}": curve for name, curve in fitted.curves.items()}
-    seconds = {"seconds": fitted.seconds, "compile_seconds": np.asarray(fitted.compile_seconds)}
-    np.savez(content, allow_pickle=False, **leaves, **curves, **seconds)
+    clock = {name: np.asarray(getattr(fitted, name)) for name in CLOCK}
+    np.savez(content, allow_pickle=False, **leaves, **curves, **clock)
     write_atomically(path, content.getvalue())
 
 
@@ -115,7 +116,8 @@ def read_checkpoint(path: Path, start: Fitted) -> Fitted:
             return start
         curves = {name.removeprefix("curve_"): kept[name] for name in kept.files if name.startswith("curve_")}
         state = jax.tree.unflatten(structure, [jax.device_put(leaf) for leaf in state])
-        return Fitted(state, curves, kept["seconds"], float(kept["compile_seconds"]))
+        seconds, epochs, compile_seconds = (kept[name] for name in CLOCK)
+        return Fitted(state, curves, seconds, epochs, float(compile_seconds))
 
 
 def _latest_error(fitted: Fitted) -> str:

@@ -24,12 +24,23 @@ COLUMNS = [
     "n",
     "pretraining",
     "epochs",
+    "updates",
     "device",
     "published",
     "source",
 ]
 CURVES = ["train_squared_error", "test_squared_error"]
-CURVE_KEYS = ["experiment", "variant", "seed", "device", "load_per_core", "epoch", "seconds"]
+CURVE_KEYS = [
+    "experiment",
+    "variant",
+    "seed",
+    "device",
+    "load_per_core",
+    "epoch",
+    "updates",
+    "flops",
+    "seconds",
+]
 
 
 class Group(NamedTuple):
@@ -76,7 +87,16 @@ def check_unambiguous(found: list[Group]) -> None:
 
 def n_epochs(record: Record) -> int:
     """Fine-tuning epochs that a record has behind it; 0 if nothing was fine-tuned."""
-    return len(record.curves.get("seconds", ()))
+    return (
+        int(record.curves["epochs"][-1])
+        if "epochs" in record.curves
+        else len(record.curves.get("seconds", ()))
+    )
+
+
+def n_updates(record: Record) -> float:
+    """Minibatches of fine-tuning; NaN if the record, an early one, does not say."""
+    return float(record.curves["updates"][-1]) if "updates" in record.curves else np.nan
 
 
 def layer_epochs(record: Record) -> list[int]:
@@ -124,6 +144,7 @@ def _rows(group: Group):
             len(values),
             group.pretraining,
             group.epochs,
+            n_updates(group.records[0]),
             group.device,
         )
 
@@ -141,12 +162,16 @@ def learning_curves(found: list[Group]) -> pd.DataFrame:
 def _curve(group: Group, record: Record) -> list[tuple]:
     if not set(CURVES) <= set(record.curves):
         return []  # nothing was fine-tuned, or a rate was chosen, which never sees test
-    before = [0.0, *(record.metrics[f"{name}_before"] for name in CURVES)]
-    after = zip(record.curves["seconds"], *(record.curves[name] for name in CURVES), strict=True)
-    waited, origin = record.metrics["pretraining_seconds"], record.provenance
+    shown, origin = record.curves, record.provenance
+    n = len(shown["seconds"])
+    before = [0, 0, np.nan, 0.0, *(record.metrics[f"{name}_before"] for name in CURVES)]
+    unsaid = {"epochs": range(1, n + 1), "updates": [np.nan] * n, "flops": [np.nan] * n}  # by early records
+    after = zip(*({**unsaid, **shown}[name] for name in (*unsaid, "seconds", *CURVES)), strict=True)
+    waited = record.metrics["pretraining_seconds"]
     run = group.experiment, group.variant, record.seed, group.device, origin["load_average"] / origin["cores"]
     return [
-        (*run, epoch, waited + seconds, *errors) for epoch, (seconds, *errors) in enumerate([before, *after])
+        (*run, int(epoch), updates, flops, waited + seconds, *errors)
+        for epoch, updates, flops, seconds, *errors in [before, *after]
     ]
 
 
@@ -172,6 +197,7 @@ def readable(rows: pd.DataFrame) -> str:
             "n": rows.n,
             "pretraining": rows.pretraining.replace("", "–"),
             "epochs": rows.epochs,
+            "updates": rows.updates.map(lambda n: "–" if n != n else f"{n:.0f}"),
             "published": rows.published.map(_number),
             "difference": [f"{round(d, 1) + 0.0:+.1f} %" if d == d else "–" for d in difference],
             "source": rows.source.fillna("–"),

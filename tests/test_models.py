@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from oracle import document_joint, documents, float64, joint, sigmoid, states, unnormalised_log_prob
 
-from repro.models.autoencoder import Architecture, errors, glorot_start, loss, network, reconstruct, unroll
+from repro.models.autoencoder import Architecture, errors, loss, network, random_network, reconstruct, unroll
+from repro.models.initialise import fan_in, glorot, he, sparse
 from repro.models.rbm import (
     RBM,
     Units,
@@ -177,11 +178,38 @@ def test_random_starts_have_their_distributions():
     [rbm] = random_stack(jr.key(5), (300, 400), 0.1)
     n = 300 * 400
     assert abs(np.std(rbm.weights) - 0.1) < 4.5 * 0.1 / np.sqrt(2 * n)
-    kernel = glorot_start(jr.key(6), Architecture((300, 400)))["encoder"][0]["kernel"][...]
+    kernel = random_network(jr.key(6), Architecture((300, 400)), glorot)["encoder"][0]["kernel"][...]
     limit = np.sqrt(6 / 700)
     assert 0.999 * limit < np.abs(kernel).max() <= limit
     variance_error = np.sqrt(4 / 45 / n) * limit**2  # of a uniform distribution's second moment
     assert abs(np.mean(kernel**2) - limit**2 / 3) < 4.5 * variance_error
+
+
+@pytest.mark.parametrize(("draw", "variance"), [(fan_in, 1 / 300), (he, 2 / 300)])
+def test_starts_by_fan_in_have_their_variance(draw, variance, n=300 * 400):
+    weights = np.asarray(draw(jr.key(1), (300, 400)))
+    assert abs(weights.mean()) < 4.5 * np.sqrt(variance / n)
+    assert abs(weights.var() - variance) < 4.5 * variance * np.sqrt(2 / n)
+
+
+@pytest.mark.parametrize(("shape", "n_incoming"), [((300, 400), 15), ((6, 50), 6)])
+def test_a_sparse_start_gives_each_unit_fifteen_inputs_or_all_there_are(shape, n_incoming):
+    weights = np.asarray(sparse(jr.key(1), shape))
+    assert np.all((weights != 0).sum(axis=0) == n_incoming)
+    drawn, n = weights[weights != 0], n_incoming * shape[1]
+    assert abs(drawn.mean()) < 4.5 / np.sqrt(n) and abs(drawn.var() - 1) < 4.5 * np.sqrt(2 / n)
+    chosen = (weights != 0).sum(axis=1)  # hypergeometric: each unit chooses its inputs without favour
+    share = n_incoming / shape[0]
+    assert np.all(np.abs(chosen - n / shape[0]) <= 4.5 * np.sqrt(shape[1] * share * (1 - share)))
+    assert len({tuple(column) for column in (weights != 0).T}) > 1 or share == 1
+
+
+def test_hidden_units_are_what_the_architecture_says():
+    x, params = jnp.linspace(-2, 2, 3)[None], random_network(jr.key(0), Architecture((3, 4, 2)), fan_in)
+    W = [np.asarray(layer["kernel"][...]) for layer in (params["encoder"][0], params["encoder"][1])]
+    for name, function in [("logistic", sigmoid), ("relu", lambda a: np.maximum(a, 0))]:
+        code = network(Architecture((3, 4, 2), activation=name), params).encode(x)
+        np.testing.assert_allclose(code, function(np.asarray(x) @ W[0]) @ W[1], rtol=1e-12)
 
 
 def test_errors_are_their_definitions():

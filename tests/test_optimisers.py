@@ -1,14 +1,26 @@
-"""Conjugate gradients against the oracle's nested loops and SciPy; optax's optimisers as they are."""
+"""Conjugate gradients against the oracle's nested loops; every optimiser on one battery against SciPy."""
+
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 import optax
 import pytest
 import scipy.optimize
+from jax.flatten_util import ravel_pytree
 from oracle import minimise
 
+from repro.arms import Arm
+from repro.arms.config import Optimiser
+from repro.arms.optimisers import objective, optimiser, trainer
+from repro.models.autoencoder import Architecture, random_network
+from repro.models.initialise import fan_in
+from repro.training.backprop import backprop_trainer
 from repro.training.conjugate_gradient import conjugate_gradient
+from repro.training.fit import fit
+from repro.training.momentum import momentum_schedule
 
 
 def quadratic(x):
@@ -76,3 +88,95 @@ def test_conjugate_gradient_survives_a_hopeless_line():
     ours, evaluations = update(f, jnp.ones(3), 5)
     np.testing.assert_array_equal(ours, np.ones(3))
     assert evaluations == minimise(jax.jit(jax.value_and_grad(f)), np.ones(3), 5)[1]
+
+
+# --- every optimiser of the arms ----------------------------------------------------------------------
+
+OPTIMISERS = get_args(Optimiser)
+RATES = {"sgd": 0.02, "momentum": 0.01, "nag": 0.01, "adam": 0.02, "muon": 0.02}
+
+
+def cases(kind):
+    """Thirty cases with three factors behind them, so that a code of three units has something to find."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(30, 3)) @ rng.normal(size=(3, 8))
+    return {"binary": 1 / (1 + np.exp(-2 * x)), "real": x, "count": np.round(np.exp(x))}[kind]
+
+
+@pytest.mark.parametrize("kind", ["binary", "real", "count"])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_every_optimiser_goes_from_one_start_most_of_the_way_to_scipys_minimum(name, kind):
+    """The battery: one loss of each kind of data, all cases in a minibatch, so that SciPy's BFGS can say how
+    far there is to go."""
+    config = Arm(optimiser=name, learning_rate=RATES.get(name), n_epochs=60)
+    architecture, batch = Architecture((8, 3), kind), jnp.asarray(cases(kind))
+    start = random_network(jr.key(2), architecture, fan_in)
+    flat, unravel = ravel_pytree(start)
+    goal = objective(architecture)
+    theirs = scipy.optimize.minimize(
+        jax.jit(jax.value_and_grad(lambda flat: goal.value(unravel(flat), batch))),
+        flat,
+        jac=True,
+        method="BFGS",
+    )
+    params = jax.tree.map(lambda x: x[None], start)
+    found = fit(jr.key(3)[None], trainer(config, architecture, 60), params, batch, n_epochs=60, batch_size=30)
+    ours = goal.value(jax.tree.map(lambda x: x[0], found.state.params), batch)
+    begun = goal.value(start, batch)
+    assert begun - ours > 0.6 * (begun - theirs.fun)
+    assert found.curves["loss"][0, 0] == np.float32(begun) and np.all(found.curves["evaluations"] >= 1)
+
+
+def test_momentum_follows_the_formula_of_2013():
+    schedule = momentum_schedule(0.99, 60_000)
+    for t in (0, 249, 250, 999, 1000, 12_249, 12_250, 12_499, 12_500, 58_999, 59_000, 59_999):
+        published = min(1 - 2 ** (-1 - np.log2(t // 250 + 1)), 0.99 if t < 59_000 else 0.9)
+        np.testing.assert_allclose(schedule(jnp.int32(t)), published, rtol=1e-6)
+    assert schedule(jnp.int32(0)) == 0.5
+
+
+def test_nesterov_momentum_follows_equations_3_and_4_of_2013(rate=0.03, n=300):
+    """In their coordinates the gradient is taken at θ + μv, which is where our parameters are."""
+    gradient = jax.grad(bowl)
+    config = Arm(optimiser="nag", momentum=0.6, learning_rate=rate)
+    ours, x = optimiser(config, 10_000), jnp.array([-1.2, 1.0, 0.3])
+    state, momentum = ours.init(x), momentum_schedule(0.6, 10_000)
+    theta, v, lookahead = np.asarray(x), np.zeros(3), []
+    for t in range(n):
+        mu = float(momentum(jnp.int32(t)))
+        v = mu * v - rate * np.asarray(gradient(jnp.asarray(theta + mu * v)))
+        theta = theta + v
+        lookahead.append(theta + mu * v)
+    for t in range(n):
+        updates, state = ours.update(gradient(x), state, x)
+        x = optax.apply_updates(x, updates)
+        if t in (0, 10, 248):  # until the momentum grows; at that one update optax looks ahead by the old one
+            np.testing.assert_allclose(x, lookahead[t], rtol=1e-6)
+    np.testing.assert_allclose(x, lookahead[-1], rtol=1e-3)
+
+
+def test_the_cosine_ends_at_zero_and_the_rate_is_no_constant_of_the_program():
+    config = Arm(optimiser="sgd", learning_rate=0.5, schedule="cosine")
+    steps = optimiser(config, 4)
+    state, taken = steps.init(jnp.ones(())), []
+    for _ in range(5):
+        update, state = steps.update(jnp.ones(()), state, jnp.ones(()))
+        taken.append(-update)
+    np.testing.assert_allclose(taken, 0.5 * 0.5 * (1 + np.cos(np.pi * np.arange(5) / 4)), atol=1e-7)
+    assert any(leaf == 0.5 for leaf in jax.tree.leaves(state))
+
+
+def test_line_searches_of_lbfgs_are_counted():
+    calls = []
+
+    def counted(x, batch):
+        jax.debug.callback(lambda: calls.append(1))
+        return rosenbrock(x)
+
+    steps = backprop_trainer(counted, optax.lbfgs())
+    state, x = steps.init(jr.key(0), jnp.array([-1.2, 1.0, 0.3]), jnp.ones((1, 1))), 0
+    for _ in range(8):
+        state, info = steps.step(jr.key(0), state, jnp.ones((1, 1)))
+        x += info["evaluations"]
+    jax.effects_barrier()
+    assert x == len(calls)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from repro.arms.arm import Arm, mean_loss, optimiser
+from repro.arms import Arm
+from repro.arms.optimisers import optimiser
 from repro.eras import conjugate2006, program2006
 from repro.models.autoencoder import Architecture, network, unroll
 from repro.models.rbm import RBM
@@ -114,8 +115,8 @@ def run_jax():
     inputs = jnp.asarray(small_cases())
     config = Pretraining(n_epochs=EPOCHS, batch_size=BATCH)
     trained = pretrain(keys(1), config, stack_units(len(stack)), stack, inputs)
-    loss = partial(mean_loss, Architecture(SIZES))
-    trainer = counted(backprop_trainer(loss, optimiser(Arm())), CG_EPOCHS * (N_CASES // CG_BATCH))
+    loss = objective(Architecture(SIZES)).value
+    trainer = counted(backprop_trainer(loss, optimiser(Arm(), 0)), CG_EPOCHS * (N_CASES // CG_BATCH))
     start = jax.vmap(unroll)(trained.stack)
     tuned = fit(keys(2), trainer, start, inputs, n_epochs=CG_EPOCHS, batch_size=CG_BATCH).state
     errors = [curve[0] for curve in trained.curves.values()]

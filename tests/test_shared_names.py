@@ -29,7 +29,8 @@ class Names(Monitor):
         return self
 
     def restore(self, phase, start):
-        return start._replace(seconds=np.full(max(self.n_epochs), 2.0), compile_seconds=0.5)
+        n = max(self.n_epochs)
+        return start._replace(seconds=np.full(n, 2.0), epochs=np.arange(1, n + 1), compile_seconds=0.5)
 
 
 def keys(*seeds):

@@ -108,10 +108,10 @@ class Shares:
 
 
 def share(config, data, keys, monitor):
-    start = Fitted({"x": jnp.zeros((len(keys), 1))}, {}, np.zeros(0))
+    start = Fitted({"x": jnp.zeros((len(keys), 1))}, {}, np.zeros(0), np.zeros(0))
     for phase, watch in (("layer1", monitor.sharing(config.work)), ("fine-tuning", monitor)):
         if not watch.restore(phase, start).n_epochs:
-            watch.epoch_done(phase, start._replace(seconds=np.ones(1)), 1)
+            watch.epoch_done(phase, start._replace(seconds=np.ones(1), epochs=np.ones(1)), 1)
     return Outcome({"test_squared_error": np.zeros(len(keys))}, {}, {})
 
 

@@ -167,12 +167,13 @@ def seeds(n):
     return jax.vmap(jr.key)(np.arange(n))
 
 
-def fitted(n_seeds, n_epochs=3, monitor=UNWATCHED):
+def fitted(n_seeds, n_epochs=3, monitor=UNWATCHED, report_every=1):
     """A small RBM with persistent chains: everything a state can hold."""
     data = (jr.uniform(jr.key(4), (30, 6)) < 0.4).astype(float)
     trainer = contrastive_trainer(BINARY, Contrastive(persistent=True), batch_size=5, steps_per_epoch=6)
     params = jax.vmap(lambda key: random_stack(key, (6, 4), 0.1)[0])(seeds(n_seeds))
-    return fit(seeds(n_seeds), trainer, params, data, n_epochs=n_epochs, batch_size=5, monitor=monitor)
+    how = {"n_epochs": n_epochs, "batch_size": 5, "monitor": monitor, "report_every": report_every}
+    return fit(seeds(n_seeds), trainer, params, data, **how)
 
 
 def assert_same(a, b, **tolerance):
@@ -209,6 +210,20 @@ def test_a_continued_run_is_the_run_that_was_never_stopped():
     fitted(2, n_epochs=2, monitor=stopped)
     resumed, unbroken = fitted(2, n_epochs=5, monitor=stopped), fitted(2, n_epochs=5)
     assert_same((resumed.state, resumed.curves), (unbroken.state, unbroken.curves))
+
+
+def test_fewer_reports_are_of_the_same_training():
+    often, seldom, stopped = fitted(2, 7), fitted(2, 7, report_every=3), Remembers()
+    assert_same(often.state, seldom.state)
+    assert list(seldom.epochs) == [3, 6, 7] and list(often.epochs) == [1, 2, 3, 4, 5, 6, 7]
+    each = np.split(often.curves["reconstruction_error"], [3, 6], axis=1)
+    means = np.stack([part.mean(axis=1) for part in each], axis=1)
+    assert_same(seldom.curves, {"reconstruction_error": means}, rtol=1e-6)
+    assert len(seldom.seconds) == 3
+    fitted(2, 4, monitor=stopped, report_every=3)
+    resumed = fitted(2, 7, monitor=stopped, report_every=3)
+    assert list(resumed.epochs) == [3, 4, 6, 7], "where it stopped is reported too"
+    assert_same(resumed.state, often.state)
 
 
 def test_pretraining_climbs_on_hidden_means():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.claims import baselines
+from experiments.claims import baselines, direct, untrainable
 
-CLAIMS = (*baselines.CLAIMS,)
+_ALL = (*untrainable.CLAIMS, *direct.CLAIMS, *baselines.CLAIMS)
+CLAIMS = tuple(sorted(_ALL, key=lambda claim: (int(claim.key[1:].rstrip("b")), claim.key)))

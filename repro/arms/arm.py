@@ -3,47 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, NamedTuple
+from math import ceil
+from typing import NamedTuple
 
 import jax
 import jax.random as jr
 import numpy as np
-import optax
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from repro.arms.outcome import Fold, Outcome, folds, for_each, on_device, pictures, retrieval
+from repro.arms.config import Arm
+from repro.arms.optimisers import trainer
+from repro.arms.outcome import Outcome, folds, for_each, on_device, pictures, retrieval
 from repro.data.dataset import Dataset
 from repro.eras.flops import backprop_flops, stack_flops
 from repro.evaluation.reconstruction import scores
-from repro.models.autoencoder import Architecture, glorot_start, loss, network, reconstruct, unroll
+from repro.models import initialise
+from repro.models.autoencoder import Architecture, network, random_network, reconstruct, unroll
 from repro.models.stack import random_stack, stack_units
-from repro.training.backprop import backprop_trainer
-from repro.training.conjugate_gradient import conjugate_gradient
 from repro.training.fit import UNWATCHED, Fitted, Monitor, compile_ahead, fit, over_seeds
-from repro.training.greedy import Pretraining, pretrain
+from repro.training.greedy import pretrain
+
+DRAWS = {
+    "fan-in": initialise.fan_in,
+    "glorot": initialise.glorot,
+    "sparse": initialise.sparse,
+    "he": initialise.he,
+}
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One way to train one autoencoder; defaults are those of the 2006 program [hinton2006code]."""
-
-    widths: tuple[int, ...] = (1000, 500, 250, 30)  # hidden layers of the encoder, the code last
-    start: Literal["pretrained", "gaussian", "glorot"] = "pretrained"
-    start_scale: float = 0.1  # standard deviation of the weights of untrained RBMs
-    pretraining: Pretraining = field(default_factory=Pretraining)
-    optimiser: Literal["cg", "adam"] = "cg"
-    learning_rate: float | None = None  # of Adam; None: to be chosen from `rates`
-    rates: tuple[float, ...] = ()  # candidates, compared on the validation cases
-    rate_epochs: int = 0  # fine-tuning epochs given to each candidate
-    n_epochs: int = 200  # of fine-tuning
-    batch_size: int = 1000  # of fine-tuning
-    fold: Fold = "final"
-
-
-class Start(NamedTuple):
+class Started(NamedTuple):
     """Where fine-tuning starts, and what it cost to get there."""
 
     params: nnx.State  # leading axis S
@@ -56,7 +46,7 @@ def run_arm(config: Arm, data: Dataset, keys: Key[Array, " S"], monitor: Monitor
     """Start, fine-tune, score; one run per key."""
     inputs = {name: on_device(cases.inputs) for name, cases in folds(data, config.fold).items()}
     train = inputs["train"]
-    architecture = Architecture((train.shape[1], *config.widths), data.kind)
+    architecture = Architecture((train.shape[1], *config.widths), data.kind, config.activation)
     started = start(config, architecture, keys, train, monitor)
     measure, measure_compile_seconds = measures(architecture, started.params, inputs)
     before = measure(started.params)
@@ -64,11 +54,13 @@ def run_arm(config: Arm, data: Dataset, keys: Key[Array, " S"], monitor: Monitor
     compile_seconds = started.compile_seconds + measure_compile_seconds + fitted.compile_seconds
     metrics = {name: fitted.curves[name][:, -1] for name in before}
     metrics |= {f"{name}_before": np.asarray(score) for name, score in before.items()}
-    finetuning = finetuning_flops(architecture, fitted, len(train), config.batch_size)
-    metrics["flops"] = finetuning + pretraining_flops(config, architecture, len(train))
+    cost = costs(config, architecture, fitted, len(train))
+    metrics["flops"] = cost["flops"][:, -1]
     seconds = {"pretraining": started.seconds, "finetuning": fitted.seconds.sum(), "compile": compile_seconds}
     metrics |= {f"{name}_seconds": for_each(keys, value) for name, value in seconds.items()}
-    curves = {**started.curves, **fitted.curves, "seconds": for_each(keys, np.cumsum(fitted.seconds))}
+    clock = {"seconds": np.cumsum(fitted.seconds), "epochs": fitted.epochs}
+    clock = {name: for_each(keys, value) for name, value in clock.items()}
+    curves = {**started.curves, **fitted.curves, **cost, **clock}
     if config.fold == "choice":
         return Outcome(metrics, curves, {})
     encode, decode = codes_and_reconstructions(architecture, fitted.state.params)
@@ -76,52 +68,51 @@ def run_arm(config: Arm, data: Dataset, keys: Key[Array, " S"], monitor: Monitor
     return Outcome(metrics | found, curves, pictures(data, decode, encode))
 
 
-def start(config: Arm, architecture: Architecture, keys, inputs, monitor: Monitor = UNWATCHED) -> Start:
+def start(config: Arm, architecture: Architecture, keys, inputs, monitor: Monitor = UNWATCHED) -> Started:
     """The network before fine-tuning.
 
-    "gaussian" is the stack that pretraining starts from, unrolled untouched; "glorot" draws every layer
-    of the network anew.
+    "gaussian" is the stack that pretraining starts from, unrolled untouched; the other random starts draw
+    every layer of the network anew.
     """
     keys_start, keys_pretraining, _ = _streams(keys)
-    if config.start == "glorot":
-        return Start(jax.vmap(partial(glorot_start, architecture=architecture))(keys_start), {})
+    if config.start in DRAWS:
+
+        def draw(key, shape):
+            return config.start_factor * DRAWS[config.start](key, shape)
+
+        return Started(
+            jax.vmap(partial(random_network, architecture=architecture, draw=draw))(keys_start), {}
+        )
     draw = partial(random_stack, sizes=architecture.sizes, scale=config.start_scale)
     stack = jax.vmap(draw)(keys_start)
     if config.start == "gaussian":
-        return Start(jax.vmap(unroll)(stack), {})
+        return Started(jax.vmap(unroll)(stack), {})
     units = stack_units(len(stack), architecture.visible)
     trained = pretrain(keys_pretraining, config.pretraining, units, stack, inputs, monitor)
-    return Start(jax.vmap(unroll)(trained.stack), trained.curves, trained.seconds, trained.compile_seconds)
+    return Started(jax.vmap(unroll)(trained.stack), trained.curves, trained.seconds, trained.compile_seconds)
 
 
 def finetune(config: Arm, architecture, keys, params, inputs, measure=None, monitor=UNWATCHED) -> Fitted:
     """Backprop through the whole network; the order of the data depends on the key, not on the start."""
     *_, keys_finetuning = _streams(keys)
+    size = minibatch(config, len(inputs))
     return fit(
         keys_finetuning,
-        backprop_trainer(partial(mean_loss, architecture), optimiser(config)),
+        trainer(config, architecture, config.n_epochs * (len(inputs) // size)),
         params,
         inputs,
         n_epochs=config.n_epochs,
-        batch_size=config.batch_size,
+        batch_size=size,
         measure=measure,
+        report_every=ceil(config.n_epochs / (config.n_reports or config.n_epochs)),
         phase="fine-tuning" if config.fold == "final" else f"fine-tuning at rate {config.learning_rate:g}",
         monitor=monitor,
     )
 
 
-def optimiser(config: Arm) -> optax.GradientTransformation:
-    """Conjugate gradients with three line searches a minibatch, or Adam at the chosen rate."""
-    if config.optimiser == "cg":
-        return conjugate_gradient()
-    assert config.learning_rate is not None, "an arm with rates is run once its rate has been chosen"
-    return optax.inject_hyperparams(optax.adam)(config.learning_rate)  # one program for all rates
-
-
-def mean_loss(architecture: Architecture, params: nnx.State, batch: Float[Array, "B V"]) -> Float[Array, ""]:
-    """The loss of the data's kind, averaged over the minibatch."""
-    outputs = network(architecture, params)(batch)
-    return jax.vmap(partial(loss, architecture.visible))(outputs, batch).mean()
+def minibatch(config: Arm, n_cases: int) -> int:
+    """Cases in a minibatch of fine-tuning."""
+    return config.batch_size or n_cases
 
 
 def measures(architecture: Architecture, params, inputs: dict[str, Array]) -> tuple[Callable, float]:
@@ -148,13 +139,18 @@ def pretraining_flops(config: Arm, architecture: Architecture, n_cases: int) -> 
     return stack_flops(architecture.sizes, n_cases, n_epochs, config.pretraining.contrastive.k)
 
 
-def finetuning_flops(
-    architecture: Architecture, fitted: Fitted, n_cases: int, batch_size: int
-) -> Float[np.ndarray, " S"]:
-    """Matrix-product operations of fine-tuning, with as many evaluations as the optimiser made."""
-    layers = (*architecture.sizes, *architecture.sizes[-2::-1])
-    used = n_cases - n_cases % batch_size  # the ragged tail of an epoch is dropped
-    return backprop_flops(layers, used) * fitted.curves["evaluations"].sum(axis=1)
+def costs(
+    config: Arm, architecture: Architecture, fitted: Fitted, n_cases: int
+) -> dict[str, Float[np.ndarray, "S reports"]]:
+    """At each report the updates so far and the matrix-product operations, pretraining included, with as many
+    evaluations as the optimiser made.
+    """
+    size = minibatch(config, n_cases)
+    evaluations = fitted.curves["evaluations"] * np.diff(fitted.epochs, prepend=0)
+    used = n_cases - n_cases % size  # the ragged tail of an epoch is dropped
+    spent = backprop_flops(architecture.layers, used) * np.cumsum(evaluations, axis=1)
+    updates = np.broadcast_to(fitted.epochs * (n_cases // size), spent.shape)
+    return {"updates": updates, "flops": pretraining_flops(config, architecture, n_cases) + spent}
 
 
 def codes_and_reconstructions(architecture: Architecture, params: nnx.State) -> tuple[Callable, Callable]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Array, Key
 
-from repro.arms.arm import Arm, finetune, finetuning_flops, measures, pretraining_flops, start
+from repro.arms.arm import costs, finetune, measures, pretraining_flops, start
+from repro.arms.config import Arm
 from repro.arms.outcome import Outcome, folds, for_each, on_device
 from repro.data.dataset import Dataset
 from repro.models.autoencoder import Architecture, loss_name
@@ -37,21 +38,22 @@ def choose_rate(
     arm = config.arm
     inputs = {name: on_device(cases.inputs) for name, cases in folds(data, "choice").items()}
     train = inputs["train"]
-    architecture = Architecture((train.shape[1], *arm.widths), data.kind)
+    architecture = Architecture((train.shape[1], *arm.widths), data.kind, arm.activation)
     began = start(arm, architecture, keys, train, monitor)
     measure, _ = measures(architecture, began.params, {"valid": inputs["valid"]})
     name = f"valid_{loss_name(architecture.visible)}"
-    curves, seconds, spent = {}, 0.0, 0.0
+    before = pretraining_flops(arm, architecture, len(train))
+    curves, seconds, spent = {}, 0.0, before
     for rate in arm.rates:
         candidate = replace(arm, learning_rate=rate)
         fitted = finetune(candidate, architecture, keys, began.params, train, measure, monitor)
         curves[f"{name}_rate_{rate:g}"] = fitted.curves[name]
         seconds += fitted.seconds.sum()
-        spent += finetuning_flops(architecture, fitted, len(train), arm.batch_size)
+        spent += costs(candidate, architecture, fitted, len(train))["flops"][:, -1] - before
     metrics = {name: curve[:, -1] for name, curve in curves.items()}
     best = np.argmin(np.nan_to_num(np.stack(list(metrics.values())), nan=np.inf), axis=0)
     metrics |= {"learning_rate": np.array(arm.rates)[best]}
-    metrics["flops"] = spent + pretraining_flops(arm, architecture, len(train))
+    metrics["flops"] = spent
     metrics["pretraining_seconds"] = for_each(keys, began.seconds)
     metrics["finetuning_seconds"] = for_each(keys, seconds)
     return Outcome(metrics, {**began.curves, **curves}, {})

@@ -6,8 +6,10 @@ The parameters of a network are a pytree that jit, scan and vmap take; `Architec
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +18,11 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from repro.models.initialise import glorot
 from repro.models.stack import Stack
 from repro.shapes import VisibleKind
+
+Activation = Literal["logistic", "relu", "gelu"]
+ACTIVATIONS = {"logistic": jax.nn.sigmoid, "relu": jax.nn.relu, "gelu": jax.nn.gelu}
 
 
 @dataclass(frozen=True)
@@ -30,43 +34,53 @@ class Architecture:
 
     sizes: tuple[int, ...]
     visible: VisibleKind = "binary"
+    activation: Activation = "logistic"  # of the hidden units, but for the code
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Units from the inputs through the code to the outputs."""
+        return (*self.sizes, *self.sizes[-2::-1])
 
 
 class Autoencoder(nnx.Module):
-    """Logistic hidden units and linear code units   [hinton2006science, p. 506].
+    """Logistic hidden units, or more modern ones, and linear code units   [hinton2006science, p. 506].
 
     Outputs are natural parameters: log odds of pixels in [0, 1], means of real inputs, logits of words.
     """
 
-    def __init__(self, sizes: tuple[int, ...], *, rngs: nnx.Rngs):
+    def __init__(self, sizes: tuple[int, ...], activation: Activation = "logistic", *, rngs: nnx.Rngs):
+        self.activation = activation
         self.encoder = nnx.List(nnx.Linear(*pair, rngs=rngs) for pair in itertools.pairwise(sizes))
         self.decoder = nnx.List(nnx.Linear(*pair, rngs=rngs) for pair in itertools.pairwise(sizes[::-1]))
 
     def encode(self, x: Float[Array, "*batch V"]) -> Float[Array, "*batch C"]:
         """The linear code."""
-        return _feed(self.encoder, x)
+        return _feed(self.encoder, self.activation, x)
 
     def decode(self, code: Float[Array, "*batch C"]) -> Float[Array, "*batch V"]:
         """The natural parameters of the reconstruction."""
-        return _feed(self.decoder, code)
+        return _feed(self.decoder, self.activation, code)
 
     def __call__(self, x: Float[Array, "*batch V"]) -> Float[Array, "*batch V"]:
         """The natural parameters of the reconstruction of x."""
         return self.decode(self.encode(x))
 
 
-def _feed(layers, x):
-    """Through all layers, logistic except after the last."""
+def _feed(layers, activation, x):
+    """Through all layers, linear after the last."""
     *hidden, last = layers
     for layer in hidden:
-        x = jax.nn.sigmoid(layer(x))
+        x = ACTIVATIONS[activation](layer(x))
     return last(x)
 
 
 @lru_cache
 def _graph(architecture: Architecture) -> nnx.GraphDef:
-    network = nnx.eval_shape(lambda: Autoencoder(architecture.sizes, rngs=nnx.Rngs(0)))
-    return nnx.split(network)[0]
+    return nnx.split(_empty(architecture.sizes, architecture.activation))[0]
+
+
+def _empty(sizes: tuple[int, ...], activation: Activation = "logistic") -> Autoencoder:
+    return nnx.eval_shape(lambda: Autoencoder(sizes, activation, rngs=nnx.Rngs(0)))
 
 
 def network(architecture: Architecture, params: nnx.State) -> Autoencoder:
@@ -104,6 +118,17 @@ def errors(visible: VisibleKind, output: Float[Array, " V"], x: Float[Array, " V
     return found
 
 
+def drawn(key: Key[Array, ""], visible: VisibleKind, outputs: Float[Array, "B V"]) -> Float[Array, "B V"]:
+    """Cases from the distribution of which the loss is the negative log-likelihood: pixels 0 or 1, one word,
+    real inputs of variance ½.
+    """
+    if visible == "count":
+        return jax.nn.one_hot(jr.categorical(key, outputs), outputs.shape[-1], dtype=outputs.dtype)
+    if visible == "real":
+        return outputs + jnp.sqrt(0.5).astype(outputs.dtype) * jr.normal(key, outputs.shape, outputs.dtype)
+    return jr.bernoulli(key, jax.nn.sigmoid(outputs)).astype(outputs.dtype)
+
+
 def loss(visible: VisibleKind, output: Float[Array, " V"], x: Float[Array, " V"]) -> Float[Array, ""]:
     """What fine-tuning lowers: the cross-entropy, or of real inputs the squared error."""
     return errors(visible, output, x)[loss_name(visible)]
@@ -121,24 +146,45 @@ def unroll(stack: Stack) -> nnx.State:
     """
     encoder = [(rbm.weights, rbm.hidden_bias) for rbm in stack]
     decoder = [(rbm.weights.T, rbm.visible_bias) for rbm in reversed(stack)]
-    return _params(encoder, decoder)
+    return from_layers([*encoder, *decoder])
 
 
-def glorot_start(key: Key[Array, ""], architecture: Architecture) -> nnx.State:
-    """Each layer drawn independently from Glorot's distribution, biases 0."""
-    ends = (architecture.sizes, architecture.sizes[::-1])
-    shapes = [pair for sizes in ends for pair in itertools.pairwise(sizes)]
-    layers = [
-        (glorot(jr.fold_in(key, depth), shape), jnp.zeros(shape[1])) for depth, shape in enumerate(shapes)
-    ]
-    middle = len(layers) // 2
-    return _params(layers[:middle], layers[middle:])
+def random_network(key: Key[Array, ""], architecture: Architecture, draw: Callable) -> nnx.State:
+    """Each layer's weights drawn independently by `draw(key, shape)`, biases 0."""
+    shapes = enumerate(itertools.pairwise(architecture.layers))
+    return from_layers(
+        [(draw(jr.fold_in(key, depth), shape), jnp.zeros(shape[1])) for depth, shape in shapes]
+    )
 
 
-def _params(encoder, decoder) -> nnx.State:
-    """Pairs (kernel, bias) as the parameter pytree of an Autoencoder."""
-    sizes = (*[kernel.shape[0] for kernel, _ in encoder], encoder[-1][0].shape[1])
-    model = nnx.eval_shape(lambda: Autoencoder(sizes, rngs=nnx.Rngs(0)))
-    for layer, (kernel, bias) in zip((*model.encoder, *model.decoder), (*encoder, *decoder), strict=True):
-        layer.kernel, layer.bias = nnx.Param(kernel), nnx.Param(bias)
+Layer = tuple[Float[Array, "_ _"], Float[Array, " _"]]  # weights [I O] and biases [O]
+
+
+def to_layers(architecture: Architecture, params: nnx.State) -> list[Layer]:
+    """The parameters layer by layer, inputs to outputs."""
+    model = network(architecture, params)
+    return [(layer.kernel[...], layer.bias[...]) for layer in (*model.encoder, *model.decoder)]
+
+
+def from_layers(layers: Sequence[Layer]) -> nnx.State:
+    """The inverse of `to_layers`."""
+    encoder = layers[: len(layers) // 2]
+    model = _empty((*[weights.shape[0] for weights, _ in encoder], encoder[-1][0].shape[1]))
+    for layer, (weights, bias) in zip((*model.encoder, *model.decoder), layers, strict=True):
+        layer.kernel, layer.bias = nnx.Param(weights), nnx.Param(bias)
     return nnx.state(model)
+
+
+def traced(
+    architecture: Architecture, params: nnx.State, x: Float[Array, "B V"], offsets: Sequence[Array]
+) -> tuple[Float[Array, "B V"], list[Array]]:
+    """The network's outputs and the inputs of every layer; `offsets` [B O] are added to what each layer's
+    units receive, so that a derivative with respect to them can be asked for.
+    """
+    layers, inputs = to_layers(architecture, params), []
+    linear = {len(layers) // 2 - 1, len(layers) - 1}
+    for depth, ((weights, bias), offset) in enumerate(zip(layers, offsets, strict=True)):
+        inputs.append(x)
+        x = x @ weights + bias[None] + offset
+        x = x if depth in linear else ACTIVATIONS[architecture.activation](x)
+    return x, inputs

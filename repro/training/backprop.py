@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from repro.training.fit import Trainer
 
@@ -46,8 +46,13 @@ def backprop_trainer(
             updates, opt_state = optimiser.update(
                 gradient, state.opt_state, params, value=value, grad=gradient, value_fn=value_fn
             )
-        evaluations = optax.tree.get(opt_state, "evaluations", jnp.int32(1))
-        info = {"loss": value, "evaluations": evaluations}
+        info = {"loss": value, "evaluations": _evaluations(opt_state)}
         return BackpropState(optax.apply_updates(params, updates), opt_state), info
 
     return Trainer(init, step)
+
+
+def _evaluations(opt_state: Any) -> Int[Array, ""]:
+    """As the optimiser counted them; optax's line searches count those after the gradient they are given."""
+    searched = optax.tree.get(opt_state, "num_linesearch_steps", jnp.int32(0))
+    return optax.tree.get(opt_state, "evaluations", 1 + searched)

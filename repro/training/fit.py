@@ -34,14 +34,15 @@ class Fitted(NamedTuple):
     """Training so far: what continues it, and what it has shown."""
 
     state: Any  # the trainer's state, every leaf with leading axis S
-    curves: dict[str, np.ndarray]  # [S, epochs]: info averaged over an epoch's batches, and measures
-    seconds: np.ndarray  # [epochs] of training alone: no compilation, no measuring
+    curves: dict[str, np.ndarray]  # [S, reports]: info averaged over the batches since the last, and measures
+    seconds: np.ndarray  # [reports] of training alone since the last: no compilation, no measuring
+    epochs: np.ndarray  # [reports]: epochs done at each
     compile_seconds: float = 0.0
 
     @property
     def n_epochs(self) -> int:
         """Epochs done."""
-        return len(self.seconds)
+        return int(self.epochs[-1]) if len(self.epochs) else 0
 
 
 class Monitor:
@@ -73,12 +74,14 @@ def fit(
     n_epochs: int,
     batch_size: int,
     measure: Callable[[PyTree], dict] | None = None,
+    report_every: int = 1,
     phase: str = "fit",
     monitor: Monitor = UNWATCHED,
 ) -> Fitted:
     """Train for n_epochs on inputs shared by all seeds, [N V], or given for each, [S N V].
 
-    `measure` maps params (leading axis S) to scores [S] after every epoch.
+    `measure` maps params (leading axis S) to scores [S]; it is asked after every `report_every` epochs and
+    after the last.
 
     Raises:
         ValueError: if a minibatch is larger than the data.
@@ -88,20 +91,38 @@ def fit(
     over = None if inputs.ndim == 2 else 0
     keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
     state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys_init, params, inputs)
-    fitted = monitor.restore(phase, Fitted(state, {}, np.zeros(0)))
+    fitted = monitor.restore(phase, Fitted(state, {}, np.zeros(0), np.zeros(0)))
     if fitted.n_epochs >= n_epochs:
         return fitted
     epoch = over_seeds(partial(_epoch, trainer, batch_size), (0, 0, over, None))
     epoch, compile_seconds = compile_ahead(epoch, keys, fitted.state, inputs, jnp.int32(0))
     fitted = fitted._replace(compile_seconds=fitted.compile_seconds + compile_seconds)
-    for i in range(fitted.n_epochs, n_epochs):
-        began = time.perf_counter()
-        state, info = jax.block_until_ready(epoch(keys, fitted.state, inputs, jnp.int32(i)))
-        seconds = time.perf_counter() - began
-        scores = measure(state.params) if measure else {}
-        fitted = _extend(fitted, state, {**info, **scores}, seconds)
+    while fitted.n_epochs < n_epochs:
+        due = min(fitted.n_epochs - fitted.n_epochs % report_every + report_every, n_epochs)
+        fitted = _report(fitted, lambda state, i: epoch(keys, state, inputs, i), due, measure)
         monitor.epoch_done(phase, fitted, n_epochs)
     return fitted
+
+
+def _report(fitted: Fitted, epoch: Callable, due: int, measure: Callable | None) -> Fitted:
+    """Train until `due` epochs are done; one more entry in every curve."""
+    state, infos, began = fitted.state, [], time.perf_counter()
+    for i in range(fitted.n_epochs, due):
+        state, info = jax.block_until_ready(epoch(state, jnp.int32(i)))
+        infos.append(info)
+    seconds = time.perf_counter() - began
+    mean = jax.tree.map(lambda *each: np.mean(each, axis=0), *infos)
+    latest = {**mean, **(measure(state.params) if measure else {})}
+    curves = {
+        name: np.concatenate([fitted.curves.get(name, np.zeros((len(x), 0))), np.asarray(x)[:, None]], axis=1)
+        for name, x in latest.items()
+    }
+    return fitted._replace(
+        state=state,
+        curves=curves,
+        seconds=np.append(fitted.seconds, seconds),
+        epochs=np.append(fitted.epochs, due),
+    )
 
 
 def _epoch(trainer, batch_size, key, state, inputs, i):
@@ -165,11 +186,3 @@ def compiled_once() -> Iterator[None]:
         finally:
             jax.config.update("jax_compilation_cache_dir", None)
             reset_cache()
-
-
-def _extend(fitted: Fitted, state, latest: dict, seconds: float) -> Fitted:
-    curves = {
-        name: np.concatenate([fitted.curves.get(name, np.zeros((len(x), 0))), np.asarray(x)[:, None]], axis=1)
-        for name, x in latest.items()
-    }
-    return fitted._replace(state=state, curves=curves, seconds=np.append(fitted.seconds, seconds))

@@ -1,0 +1,42 @@
+"""How large must a random start be? The sparse start, scaled, on curves.
+
+Claim       The scale of the start decides whether the deep network trains at all: Nesterov momentum from the
+            sparse start times 1/4, 1/2, 1, 2, 4 ends at training errors of 16, 16, .074, .083, .35
+            [sutskever2013importance, table 2]
+Deviations  22, 23. As in experiments/direct.py.
+Tuning      As in experiments/direct.py, for each scale anew.
+Run         repro run init_scale --profile paper
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from experiments import direct
+from repro.conduct import Experiment
+
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+NAG = direct.arm("curves", "sparse-nag")
+VARIANTS = {f"x{factor:g}": replace(NAG, start_factor=factor) for factor in FACTORS}
+
+
+def quick(config):
+    """The smallest and the published scale on 2,500 curves, with a few epochs."""
+    if config.start_factor not in (0.25, 1.0):
+        return None
+    return replace(config, n_epochs=10, n_reports=None, rates=config.rates[1:3], rate_epochs=1)
+
+
+# test squared errors of the quick profile, as in experiments/mnist.py
+EXPECTED = {}
+
+
+EXPERIMENT = Experiment(
+    name="init_scale",
+    claim="The scale of the random start decides whether a deep network trains",
+    artefact="sutskever2013importance, Table 2",
+    data="curves",
+    variants=VARIANTS,
+    quick=quick,
+    expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+)

@@ -1,0 +1,67 @@
+"""What could be trained in 2005? Its optimisers and its starts on the deep network of curves.
+
+Claim       Very deep autoencoders could not be trained with the optimisation of the time: without pretraining
+            they stay at the mean image [hinton2006science, p. 506 and fig. S1]. It was compute alone that
+            changed this.
+Deviations  29. Which starts and which settings of stochastic gradients were tried in 2005 is not known. Here
+                are N(0, .1^2) and N(0, .01^2), with 1/sqrt(fan-in) [lecun1998efficient], published and
+                little used; and two that came later, for comparison, with the optimisers of the time.
+            30. Every learning rate of the grid is trained to the end; the best of them counts, by its error
+                on test, which favours the arms without pretraining.
+            31. "gaussian-momentum-long" has the flops of a thousand pretrained networks at full length; the
+                record says how far it came.
+Tuning      None: the whole grid is the result.
+Run         repro run untrainable --profile paper
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+from repro.arms import Arm
+from repro.conduct import Experiment
+
+OF_2005 = {
+    "gaussian": Arm(start="gaussian"),
+    "gaussian.01": Arm(start="gaussian", start_scale=0.01),
+    "fan-in": Arm(start="fan-in"),
+}
+LATER = {"glorot": Arm(start="glorot"), "sparse": Arm(start="sparse")}
+RATES = (0.05, 0.01, 0.005, 0.001, 0.0005, 0.0001)  # [sutskever2013importance, section 3]
+EVERY = Arm(widths=(400, 200, 100, 50, 25, 6), n_epochs=500, n_reports=100)
+DESCENTS = {
+    **{
+        f"{optimiser}-{rate:g}": replace(EVERY, optimiser=optimiser, learning_rate=rate, batch_size=200)
+        for optimiser, rate in product(("sgd", "momentum"), RATES)
+    },
+    "cg": EVERY,
+    "lbfgs": replace(EVERY, optimiser="lbfgs", batch_size=None),
+}
+VARIANTS = {
+    f"{start}-{descent}": replace(config, start=how.start, start_scale=how.start_scale)
+    for (start, how), (descent, config) in product({**OF_2005, **LATER}.items(), DESCENTS.items())
+}
+LONG = "gaussian-momentum-long"
+VARIANTS[LONG] = replace(VARIANTS["gaussian-momentum-0.01"], n_epochs=2_000_000, n_reports=1000)
+QUICK = [VARIANTS["gaussian-momentum-0.01"], VARIANTS["gaussian-lbfgs"]]
+
+
+def quick(config):
+    """Two of the arms on 2,500 curves, with a few epochs."""
+    return replace(config, n_epochs=5, n_reports=None) if config in QUICK else None
+
+
+# test squared errors of the quick profile, as in experiments/mnist.py
+EXPECTED = {}
+
+
+EXPERIMENT = Experiment(
+    name="untrainable",
+    claim="Very deep autoencoders could not be trained with the optimisation of 2005",
+    artefact="hinton2006science, p. 506 and Fig. S1",
+    data="curves",
+    variants=VARIANTS,
+    quick=quick,
+    expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+)
