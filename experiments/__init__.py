@@ -1,4 +1,4 @@
-"""The questions: one file per artefact or claim. Each module but `claims` names its EXPERIMENT."""
+"""The questions: one file per artefact or claim. Each module names its EXPERIMENT; `claims` has the verdicts."""
 
 import importlib
 import pkgutil

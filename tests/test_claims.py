@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tiny import EXPERIMENTS
 
-from experiments.claims import CLAIMS, ORDER
+from experiments.claims import CLAIMS
+from experiments.claims.baselines import ORDER
 from repro.arms import Arm
 from repro.claims import Claim, Condition, Evidence, Measured, combine, markdown, verdict
 from repro.evaluation.retrieval import RANKS

@@ -1,4 +1,4 @@
-"""The claims and what decides each of them; the verdicts are in results/tables/claims.md."""
+"""C9 and C10: the autoencoders against PCA, logistic PCA and LSA."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from itertools import pairwise
 import numpy as np
 
 from experiments import code_size
+from experiments.claims.quantities import largest, ratio
 from repro.claims import Claim, Condition, Evidence, Measured, combine
 from repro.evaluation.retrieval import RANKS
 
 OVER_PCA = "error over that of PCA-30"
-
-
-def ratio(evidence: Evidence, experiment: str, ours: str, theirs: str) -> Measured:
-    """Test squared error of one variant over that of another."""
-    return combine(np.divide, *(evidence.score(experiment, variant) for variant in (ours, theirs)))
 
 
 def corpus(evidence: Evidence) -> str:
@@ -35,11 +31,6 @@ def deficits(evidence: Evidence, baseline: str, last: int) -> list[Measured]:
         for k in RANKS
         if k <= last
     ]
-
-
-def largest(parts: list[Measured]) -> Measured:
-    """The largest of some quantities, seed by seed."""
-    return combine(lambda *values: np.max(values, axis=0), *parts)
 
 
 def works_on_all_kinds(evidence: Evidence) -> Iterator[Condition]:
