@@ -1,4 +1,4 @@
-"""The questions: one file per artefact or claim. Each module names its EXPERIMENT; `claims` has the verdicts."""
+"""The questions: one file per artefact or claim. A module names its EXPERIMENT; `claims` has the verdicts."""
 
 import importlib
 import pkgutil
