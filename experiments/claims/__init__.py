@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from experiments.claims import baselines
+from experiments.claims import baselines, eras
 
-CLAIMS = (*baselines.CLAIMS,)
+CLAIMS = (*eras.CLAIMS, *baselines.CLAIMS)

@@ -11,7 +11,8 @@ from repro.eras.subject import MNIST, MNIST_CASES, NETWORK, RAINA, RAINA_BATCH, 
 LARGE_BATCH = 4096
 N_SEEDS = 5  # side by side on a GPU
 COPIED = 2**26  # numbers, far more than a cache holds
-CURVE = (7_500, 15_000, 30_000, 60_000)  # cases at which the cost is measured to be linear in cases
+CURVE = (7_500, 15_000, 30_000, 60_000)  # cases, to see whether cost is linear in them
+DEPTHS = (1, 2, 4)  # layers of 1000 units up to the code, likewise
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def groups(length: Length, lanes: Collection[Lane], peers: Collection[str]) -> I
     yield [_lasting(subject, length) for subject in _of_size(NETWORK, lanes, (), length)]
     if length.large and "cpu" in lanes:
         yield [Subject("jax", "cd1", MNIST[0], n_batches=n // 100, of_curve=True) for n in CURVE]
+        deep = [(1000,) * (depth + 1) for depth in DEPTHS]
+        yield [Subject("jax", "backprop", sizes, n_batches=20, of_curve=True) for sizes in deep]
 
 
 def _machine(lanes: Collection[Lane]) -> Iterator[Subject]:
