@@ -48,17 +48,17 @@ def build(results: Path, profile: str, experiments: Mapping[str, Any]) -> dict[P
     records = timed(folder)
     if not records and profile != "paper":
         return {}
-    rates = tidy(records)
-    found = {"eras.csv": rates}
+    rates, reached = tidy(records), conversion.to_target(folder, experiments)
+    published, found = conversion.published_runs(experiments), conversion.rates(records)
+    then = conversion.in_2006(reached, published, found)
+    curves = conversion.curves(folder, experiments)
+    of_name = {"eras": rates, "eras_targets": reached, "eras_2006": then, "eras_curves": curves}
     parts = [_head(profile), RATES, pages(rates), "## Performance to reach\n", _goals(records), _machines()]
-    if profile == "paper":
-        reached = conversion.to_target(folder, experiments)
-        published = conversion.published_runs(experiments)
-        then = conversion.in_2006(reached, published, conversion.rates(records))
-        found |= {"eras_targets.csv": reached, "eras_2006.csv": then}
-        found["eras_curves.csv"] = conversion.curves(folder, experiments)
-        parts += [TARGET, _targets(reached), CONVERSION, _conversion(then)]
-    contents = {tables / name: t.to_csv(index=False, float_format="%.7g") for name, t in found.items()}
+    parts += [TARGET, _targets(reached), CONVERSION, _conversion(then)]
+    contents = {
+        tables / f"{name}.csv": table.to_csv(index=False, float_format="%.7g")
+        for name, table in of_name.items()
+    }
     return contents | {tables / "eras.md": "\n".join(parts)}
 
 
