@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
+from repro.commands import data, timing
+from repro.commands.options import DataDir, Profile, Results, console
 from repro.errors import RecordsMissingError, UserError
 
 if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
@@ -22,18 +23,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="List, prepare and verify the data sets.\n\nExample: repro data list")
-app.add_typer(data_app, name="data")
+app.add_typer(data.app, name="data")
 
-console = Console(highlight=False, soft_wrap=True, markup=False)
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", help="Experiments; none means all of them.")
 ]
 Figures = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Figures; none means all of them.")]
-Profile = Annotated[str, typer.Option(help="quick (small, labelled so) or paper (full scale).")]
-DataDir = Annotated[
-    Path | None, typer.Option(help="Folder of raw data files; else REPRO_DATA_DIR, else download.")
-]
 
 
 def main() -> None:
@@ -58,9 +53,6 @@ def fail(code: int, message: str) -> None:
     """Say one line and leave."""
     print(f"repro: {message}", file=sys.stderr)
     sys.exit(code)
-
-
-Results = Annotated[Path, typer.Option(help="Folder of records, tables and the quick profile's figures.")]
 
 
 @app.command()
@@ -171,40 +163,7 @@ def figures(names: Figures = None, profile: Profile = "paper", results: Results 
             console.print(f"wrote {path}")
 
 
-@data_app.command("list")
-def list_data() -> None:
-    """Show each data set, where it is cached and whether it is ready.
-
-    Example: repro data list
-    """
-    import repro.data
-
-    for s in repro.data.status():
-        ready = f"ready, {s.size / 1e6:.1f} MB in {s.path}" if s.ready else f"not prepared; from {s.origin}"
-        console.print(f"{s.name:<13} {s.source:<9} {s.kind:<7} {s.checksum[:12]:<13} {ready}")
-
-
-@data_app.command()
-def prepare(names: list[str], data_dir: DataDir = None) -> None:
-    """Prepare data sets in the cache, from files or by download.
-
-    Example: repro data prepare mnist curves --data-dir my-files
-    """
-    import repro.data
-
-    for name in names:
-        console.print(f"{name} is ready in {repro.data.prepare(name, data_dir)}")
-
-
-@data_app.command()
-def verify(name: str) -> None:
-    """Check every stored byte of a prepared data set.
-
-    Example: repro data verify mnist
-    """
-    import repro.data
-
-    console.print(f"{name} is whole: SHA-256 {repro.data.verify(name)}")
+app.command("time")(timing.time_machine)
 
 
 def _experiments(names: list[str] | None) -> dict:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from repro.claims import Claim, Evidence, markdown
+from repro.costs import page
 from repro.errors import UserError
 from repro.records import ROOT
 from repro.tables import Group, build, groups, longest, read_published, readable, tables_folder, tidy
@@ -27,7 +28,7 @@ def generated(
     """Every generated text of a profile, by path; the verdicts, the README and the index are of the paper
     profile alone.
     """
-    contents = build(results, profile, experiments)
+    contents = build(results, profile, experiments) | page.build(results, profile, experiments)
     if profile == "paper":
         verdicts = markdown(claims, Evidence(results / profile, experiments))
         contents[tables_folder(results, profile) / "claims.md"] = verdicts

@@ -147,7 +147,7 @@ def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, A
         "data": data_source,
         "data_sha256": data_checksum,
         "platform": device.platform,
-        "device": _cpu_name() if device.platform == "cpu" else device.device_kind,
+        "device": cpu_name() if device.platform == "cpu" else device.device_kind,
         "cores": os.cpu_count(),
         "precision": f"float32, matrix products {_matmul_precision()}",
         "python": platform.python_version(),
@@ -195,7 +195,8 @@ def _with_nan(values: Any) -> Any:
     return math.nan if values is None else values
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor, as it names itself."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ["errors", "atomic", "shapes", "data", "models", "training", "evaluation", "eras", "arms"]
-ROOMS += ["records", "monitor", "conduct", "tables", "claims", "readme", "cli"]
+ROOMS += ["records", "monitor", "conduct", "tables", "costs", "claims", "readme", "commands", "cli"]
 LIBRARY = sorted((ROOT / "repro").rglob("*.py"))
 OURS = [
     path for room in ("repro", "experiments", "paper_figures") for path in sorted((ROOT / room).rglob("*.py"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.claims import baselines, direct, untrainable
+from experiments.claims import baselines, direct, eras, untrainable
 
-_ALL = (*untrainable.CLAIMS, *direct.CLAIMS, *baselines.CLAIMS)
+_ALL = (*untrainable.CLAIMS, *direct.CLAIMS, *eras.CLAIMS, *baselines.CLAIMS)
 CLAIMS = tuple(sorted(_ALL, key=lambda claim: (int(claim.key[1:].rstrip("b")), claim.key)))

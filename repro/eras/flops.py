@@ -27,3 +27,8 @@ def backprop_flops(layers: tuple[int, ...], n_cases: int) -> float:
     """
     weights = [a * b for a, b in itertools.pairwise(layers)]
     return 2.0 * n_cases * (3 * sum(weights) - weights[0])
+
+
+def direct_flops(layers: tuple[int, ...], n_updates: int, batch_size: int) -> float:
+    """So many updates with one loss and gradient each, from random weights."""
+    return n_updates * backprop_flops(layers, batch_size)

@@ -94,7 +94,7 @@ def fit(
     fitted = monitor.restore(phase, Fitted(state, {}, np.zeros(0), np.zeros(0)))
     if fitted.n_epochs >= n_epochs:
         return fitted
-    epoch = over_seeds(partial(_epoch, trainer, batch_size), (0, 0, over, None))
+    epoch = over_seeds(partial(one_epoch, trainer, batch_size), (0, 0, over, None))
     epoch, compile_seconds = compile_ahead(epoch, keys, fitted.state, inputs, jnp.int32(0))
     fitted = fitted._replace(compile_seconds=fitted.compile_seconds + compile_seconds)
     while fitted.n_epochs < n_epochs:
@@ -125,7 +125,7 @@ def _report(fitted: Fitted, epoch: Callable, due: int, measure: Callable | None)
     )
 
 
-def _epoch(trainer, batch_size, key, state, inputs, i):
+def one_epoch(trainer, batch_size, key, state, inputs, i):
     """Every case once, in a new order, but for the ragged tail of cases that fill no minibatch."""
     key_order, key_steps = jr.split(jr.fold_in(key, i))
     order = batch_order(key_order, len(inputs), batch_size)

@@ -1,0 +1,91 @@
+"""Do GPUs favour one arm? Speed-ups of CD-1 and of backprop by the number of weights.
+
+Each point divides two times of the same machine and run: seconds a case on one core over seconds a case on
+all cores, or on the GPU, by the JAX program; or of the program of 2006 over the JAX program, both on one
+core. Bars are the range of the timed calls. Grey: the published speed-ups of CD-1 [raina2009large]; a
+question mark: nobody has looked the number up in its source. What to look for: whether a GPU's lines in the
+two panels lie at the same height.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from paper_figures import house
+from paper_figures.eras import of_eras, speedups
+from repro.costs.machines import published_speeds
+from repro.errors import RecordsMissingError
+
+COLOURS = {"GPU over one core": "#0072b2", "all cores over one": "#009e73"}
+COLOURS |= {"JAX over the 2006 program": "#d55e00"}
+TITLES = {"cd1": "CD-1", "backprop": "backprop"}
+MARKERS = "osD^v<>p*h"
+
+
+@house.style()
+def draw(results: Path, profile: str) -> Figure:
+    """Draw the figure from the table of a profile's rates.
+
+    Raises:
+        RecordsMissingError: if no two times can be compared.
+    """
+    table = of_eras(results, profile)
+    table = table[(table.metric == "seconds_per_million_cases") & table.workload.isin(TITLES)]
+    pairs = speedups(table[~table.variant.str.contains("cases")])
+    if pairs.empty:
+        raise RecordsMissingError(f"nothing to compare in {profile}: run `repro time --profile {profile}`")
+    figure = Figure(figsize=(6.5, 3.4), layout="constrained")
+    for axes, (workload, title) in zip(
+        figure.subplots(1, 2, sharex=True, sharey=True), TITLES.items(), strict=True
+    ):
+        curves(axes, pairs[pairs.workload == workload])
+        if workload == "cd1":
+            published(axes)
+        axes.set(xscale="log", yscale="log", xlabel="weights of the layer", title=title)
+        axes.axhline(1, color=house.GREY, lw=0.5, zorder=0)
+        axes.yaxis.set_major_formatter("{x:g}")
+    left = figure.axes[0]
+    left.set_ylabel("times as fast")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    house.mark(figure, profile)
+    return figure
+
+
+def curves(axes: Axes, pairs: pd.DataFrame) -> None:
+    """A line for each kind of speed-up and machine; a bar is the range of the timed calls."""
+    for marker, (_, of_host) in zip(MARKERS, pairs.groupby("host", sort=False), strict=False):
+        for kind, own in of_host.groupby("kind", sort=False):
+            own = own.assign(weights=own.sizes.map(_weights)).sort_values("weights")
+            spread = np.abs(own[["low", "high"]].to_numpy(float).T - own.value.to_numpy(float))
+            look = {"color": COLOURS[kind], "marker": marker, "ms": 4, "capsize": 2}
+            axes.errorbar(
+                own.weights, own.value, spread, label=f"{kind}, {own.device.iloc[0]}", lw=1.2, **look
+            )
+
+
+def _weights(sizes: str) -> int:
+    numbers = [int(size) for size in sizes.split("x")]
+    return sum(a * b for a, b in pairwise(numbers))
+
+
+def published(axes: Axes) -> None:
+    """The speed-ups over one core that raina2009large's table gives."""
+    printed = published_speeds()
+    speeds = printed[printed.metric == "seconds_per_million_cases"]
+    one, *others = speeds.groupby("machine", sort=False)
+    for marker, (name, own) in zip("xP", others, strict=False):
+        sizes = (own.visible * own.hidden).to_numpy()
+        mark = "?" if (own.sure == "unconfirmed").any() else ""
+        times = one[1].value.to_numpy() / own.value.to_numpy()
+        label = f"{name} over one core, 2009 ({own.key.iloc[0]}{mark})"
+        axes.plot(sizes, times, ls="--", lw=1, color=house.GREY, marker=marker, ms=4, label=label)
+    most = printed[printed.metric == "speedup_over_2_cores"].iloc[0]
+    axes.axhline(most.value, ls=":", lw=0.8, color=house.GREY, zorder=0)
+    text = f"{most.machine} over 2 cores, at most ({most.key})"
+    axes.annotate(text, (0.01, most.value), xycoords=axes.get_yaxis_transform(), va="bottom", size=6.5)
