@@ -18,6 +18,12 @@ COLOURS = {  # Okabe and Ito's palette, which colour-blind readers can tell apar
     "mean-image": "#666666",
     "sparse-nag": "#8c2d04",
     "sparse-hf": "#1b1b1b",
+    "sparse-kfac": "#a6761d",
+    "sparse-adam": "#66a61e",
+    "glorot-nag": "#e7298a",
+    "he-adam": "#1b9e77",
+    "he-muon": "#7570b3",
+    "pretrained-nag": "#2166ac",
     "pretrained-hf": "#08306b",
 }
 DASHES = [(0, (5, 1.2)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2))]
@@ -30,6 +36,11 @@ WORDS = {
     "glorot": "Glorot",
     "2d": "2-D code",
     "l2": "L2",
+    "he": "He, ReLU",
+    "kfac": "K-FAC",
+    "lbfgs": "L-BFGS",
+    "sgd": "SGD",
+    "muon": "Muon",
 }
 NAMES = {"pca": "PCA", "logistic-pca": "logistic PCA", "mean-image": "mean image", "lsa": "LSA"}
 

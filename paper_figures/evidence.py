@@ -82,6 +82,12 @@ def scores(results: Path, profile: str, experiment: str, metric: str = SQUARED_E
     return ordered.drop_duplicates("variant", keep="last").set_index("variant").sort_index()
 
 
+def finals(results: Path, profile: str, experiment: str, variant: str) -> np.ndarray:
+    """The final training cross-entropy of every seed of the variant's longest run; none if there is none."""
+    group = longest(groups(results / profile, experiment)).get(variant)
+    return np.array([record.metrics["train_cross_entropy"] for record in group.records] if group else [])
+
+
 def curves(results: Path, profile: str, experiment: str) -> pd.DataFrame:
     """Scores of each variant's longest run against epochs and seconds, the seconds averaged over seeds."""
     table = _read(results, profile, experiment, "_curves")

@@ -1,0 +1,58 @@
+"""Did non-convexity hurt? Where training ends from many random starts.
+
+One dot for each start: its final training cross-entropy over the mean of all starts; the line is the range of
+one standard deviation. What to look for: whether any start ends far from the others.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from paper_figures import arms, house
+from paper_figures.evidence import finals
+from repro.errors import RecordsMissingError
+
+NAMES = {"curves": "curves", "mnist": "MNIST"}
+
+
+@house.style()
+def draw(results: Path, profile: str) -> Figure:
+    """Draw the figure from the records of a profile.
+
+    Raises:
+        RecordsMissingError: if there are no two starts of any data set.
+    """
+    found = {data: finals(results, profile, "spread", f"{data}/sparse-nag") for data in NAMES}
+    found = {data: losses for data, losses in found.items() if len(losses) > 1}
+    if not found:
+        raise RecordsMissingError(
+            f"no {profile} records of spread: run `repro run spread --profile {profile}`"
+        )
+    figure = Figure(figsize=(6.5, 0.9 + 0.8 * len(found)), layout="constrained")
+    panels = figure.subplots(len(found), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (data, losses) in zip(panels, found.items(), strict=True):
+        ratio, look = losses / losses.mean(), {"color": arms.colour("sparse-nag"), "gid": "sparse-nag"}
+        deviation = ratio.std(ddof=1)
+        axes.plot([1 - deviation, 1 + deviation], [0, 0], lw=6, alpha=0.25, solid_capstyle="butt", **look)
+        sns.stripplot(
+            x=ratio,
+            y=np.zeros(len(ratio)),
+            orient="h",
+            ax=axes,
+            jitter=0.15,
+            size=4,
+            legend=False,
+            color=look["color"],
+        )
+        extremes = f"worst over best {ratio.max() / ratio.min():.2f}"
+        words = f"n {len(ratio)}, deviation {100 * deviation:.1f} %, {extremes}"
+        axes.set_title(f"{NAMES[data]}, {arms.label('sparse-nag')}: {words}", loc="left")
+        axes.set(yticks=[], ylabel="")
+        axes.spines["left"].set_visible(False)
+    panels[-1].set_xlabel("final training cross-entropy over the mean of all starts")
+    house.mark(figure, profile)
+    return figure
