@@ -1,4 +1,4 @@
-"""The figures of the eras: same bytes, measured solid and computed dashed, one line when a table is missing."""
+"""The figures of the eras: same bytes, measured solid, computed dashed, one line when a table is missing."""
 
 import re
 
@@ -18,7 +18,7 @@ FIGURES = {name: all_figures()[name] for name in ("fig_eras", "fig_speedup")}
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Two data sets, two arms each, and a machine with a GPU that gains 30 and 62 times; not to be changed."""
+    """Two data sets, two arms each, and a GPU that gains 30 and 62 times; not to be changed."""
     folder = tmp_path_factory.mktemp("results")
     for data in ("curves", "mnist"):
         write(folder, arm(data, "glorot-adam", [20.0, 5.0, 1.0]))
@@ -97,5 +97,5 @@ def test_tables_without_rows_are_one_line(name, tmp_path):
     for path, text in page.build(tmp_path, "paper", EXPERIMENTS).items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    with pytest.raises(RecordsMissingError, match="^no.*: run `repro"):
+    with pytest.raises(RecordsMissingError, match=r"^no.*: run `repro"):
         FIGURES[name].draw(tmp_path, "paper")
