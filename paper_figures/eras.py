@@ -31,7 +31,7 @@ def best(runs: pd.DataFrame) -> pd.DataFrame:
     """The arms that have a colour, in that order; of one that several experiments have, the run with the
     lowest error.
     """
-    runs = runs.assign(arm=runs.variant.str.rpartition("/")[2])
+    runs = runs.assign(arm=runs.variant.astype(str).str.split("/").str[-1])
     runs = runs[runs.arm.isin(arms.COLOURS)]
     lowest = runs.groupby(["data", "arm", "device", "experiment"]).value.min().reset_index()
     chosen = lowest.sort_values("value", kind="stable").drop_duplicates(["data", "arm", "device"])
@@ -70,7 +70,7 @@ def speedups(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratio(slow: pd.DataFrame, fast: pd.DataFrame) -> pd.DataFrame:
-    both = slow.join(fast, how="inner", lsuffix="_slow", rsuffix="_fast")
+    both = slow.add_suffix("_slow").join(fast.add_suffix("_fast"), how="inner")
     value, low, high = ("value", "value"), ("low", "high"), ("high", "low")
     columns = {"value": value, "low": low, "high": high}
     ratios = {name: both[f"{a}_slow"] / both[f"{b}_fast"] for name, (a, b) in columns.items()}

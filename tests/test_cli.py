@@ -44,6 +44,8 @@ def command(capsys, monkeypatch, *words):
         ),
         (["run", "--results", "README.md"], "--results README.md cannot be written to"),
         (["figures", "fig_99"], "no figure 'fig_99'; there are: "),
+        (["time", "--profile", "huge"], "no profile 'huge'; there are: quick, paper"),
+        (["time", "--results", "README.md"], "--results README.md cannot be written to"),
         (["data", "prepare", "nothing"], "no data set is called 'nothing'"),
     ],
 )

@@ -1,4 +1,14 @@
-"""C3 and C3b: months on CPUs, and what GPUs changed."""
+"""C3 and C3b: months on CPUs, and what GPUs changed.
+
+Claim       Direct training would have taken months on CPUs; GPUs made CD up to 70 times faster than two cores
+            [raina2009large, abstract].
+Deviations  29. Cases are random numbers: no time depends on them.
+            30. Backprop at Raina's sizes goes through the RBM unrolled, with a linear code; theirs timed CD.
+            31. Of Raina's larger sizes a few minibatches are timed, and scaled to a million cases.
+            32. The program of 2006 runs on NumPy's BLAS of today, MATLAB's of 2006 is not to be had.
+Run         repro time --profile paper
+Table       results/tables/eras.md      Figures  fig_eras, fig_speedup
+"""
 
 from __future__ import annotations
 

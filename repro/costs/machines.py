@@ -26,7 +26,8 @@ class Machine(NamedTuple):
 
 def machines(path: Path = ROOT / "results" / "machines.csv") -> list[Machine]:
     """Every row."""
-    return [Machine(*row) for row in read(path).fillna(0).itertuples(index=False)]
+    typed = read(path).astype({"peak_gflops": float, "sustained_gflops": float}).fillna(0.0)
+    return [Machine(*row) for row in typed.itertuples(index=False)]
 
 
 def of_2006(path: Path = ROOT / "results" / "machines.csv") -> list[Machine]:

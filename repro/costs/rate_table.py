@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -103,7 +104,7 @@ def grid(rows: pd.DataFrame, sizes: list[str], cell: Callable, with_published: b
 def values(rows: pd.DataFrame, size: str) -> dict[str, Any]:
     """Rows of one program at one size, by metric."""
     own = rows[rows.sizes == size]
-    return {row.metric: row for row in own.itertuples()}
+    return {row["metric"]: SimpleNamespace(**row) for row in own.to_dict("records")}
 
 
 def epoch(found: dict[str, Any]) -> str:

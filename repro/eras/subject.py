@@ -74,7 +74,7 @@ class Subject:
             of_seed = backprop_flops(self.layers, self.n_cases)
         else:
             of_seed = sum(contrastive_flops(*pair, self.n_cases) for pair in pairs)
-        return self.n_seeds * of_seed
+        return float(self.n_seeds * of_seed)
 
     @property
     def bytes_moved(self) -> float:

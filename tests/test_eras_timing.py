@@ -1,0 +1,197 @@
+"""The stopwatch, the worker processes and the records of `repro time`."""
+
+import io
+import os
+from dataclasses import replace
+
+import pytest
+from refusal import refused
+from rich.console import Console
+
+from repro.commands import timing
+from repro.costs import lane, rates
+from repro.costs.ranking import standing
+from repro.costs.rates import Timing, measured, time_rates
+from repro.eras.stopwatch import in_turn
+from repro.eras.subject import MNIST, Subject
+from repro.records import load_record
+
+CD = Subject("jax", "cd1", MNIST[0], n_batches=3)
+PRODUCTS, SQUARE = replace(CD, workload="matmul"), replace(CD, workload="matmul", sizes=(1024, 1024))
+COPY = Subject("jax", "copy", (1000,))
+ORIGIN = {"platform": "cpu", "device": "abacus", "host": "abacus", "cores": 4, "cores_used": 4}
+ORIGIN |= {"data_sha256": "", "commit": "0" * 40}
+
+
+def test_calls_are_made_in_turn_and_the_first_round_does_not_count():
+    made, told = [], []
+
+    def call(name, durations):
+        return lambda: made.append(name) or durations.pop(0)
+
+    calls = {"a": call("a", [9.0, 1.0, 2.0]), "b": call("b", [8.0, 3.0, 4.0])}
+    assert in_turn(calls, 2, told.append) == {"a": [1.0, 2.0], "b": [3.0, 4.0]}
+    assert made == told == ["a", "b"] * 3
+
+
+def test_metrics_by_hand():
+    """3 minibatches of 100 at 784 x 1000 are 2.352 GFLOP; 3 x 100 at 1024 x 1024, 3.146."""
+    timings = {
+        CD: Timing([0.3, 0.1, 0.2], 1.5),
+        PRODUCTS: Timing([0.1], 0.0),
+        replace(PRODUCTS, program="numpy"): Timing([0.05], 0.0),
+        SQUARE: Timing([0.04], 0.0),
+        replace(SQUARE, lane="1core"): Timing([1e-9], 0.0),  # of another part of the machine
+        replace(SQUARE, precision="float64", program="numpy"): Timing([1e-9], 0.0),  # of another precision
+        COPY: Timing([1e-6], 0.0),
+    }
+    found = measured(CD, timings)
+    million = 1e6 / 300
+    expected = {
+        "seconds_per_update": 0.2 / 3,
+        "seconds_per_million_cases": 0.2 * million,
+        "seconds_per_epoch": 0.2 * 200,
+        "gflops": 2.352 / 0.2,
+        "fraction_of_matmul": 0.05 / 0.2,
+        "fraction_of_best_matmul": (2.352 / 0.2) / (3.145728 / 0.04),
+        "flops_floor_seconds_per_million_cases": 2.352 / (3.145728 / 0.04) * million,
+        "bytes_floor_seconds_per_million_cases": CD.bytes_moved / 8e9 * million,
+        "compile_seconds": 1.5,
+    }
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert measured(COPY, timings) == {"gigabytes_per_second": pytest.approx(8.0), "compile_seconds": 0.0}
+
+
+# --- a run without a clock --------------------------------------------------------------------------------
+
+
+MADE = []
+
+
+class FakeWorker(lane.Worker):
+    """Takes a second for 10^12 operations, twice as long on one core, and as long as told to compile."""
+
+    def __init__(self, name):
+        self.name, self.prepared, self.closed = name, [], False
+        MADE.append(self)
+
+    def origin(self):
+        return ORIGIN | {"cores_used": 1 if self.name == "1core" else 4}
+
+    def prepare(self, subject):
+        self.prepared.append(subject)
+        return 0.5 if subject.program == "jax" else 0.0
+
+    def call(self, subject):
+        assert subject in self.prepared and subject.lane == self.name
+        return (2 if self.name == "1core" else 1) * (subject.flops or 1e9) / 1e12
+
+    def forget(self):
+        self.prepared.clear()
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def no_clock(monkeypatch):
+    MADE.clear()
+    monkeypatch.setattr(rates, "Worker", FakeWorker)
+    monkeypatch.setattr(rates, "installed", lambda: {"sklearn": True, "torch": False})
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 0.5, 0.5))
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+
+
+def run(folder, profile="quick"):
+    console = Console(record=True, width=200, file=io.StringIO())
+    paths = time_rates(profile, folder, console)
+    return [load_record(path) for path in paths], console.export_text()
+
+
+def test_a_run_writes_a_record_for_each_subject_and_closes_its_workers(tmp_path, no_clock):
+    records, said = run(tmp_path)
+    assert all(worker.closed and not worker.prepared for worker in MADE)
+    assert len({*(tmp_path / "quick" / "eras").iterdir()}) == len(records) > 50
+    by_name = {record.variant: record for record in records}
+    one, every = by_name["jax-cd1-784x1000-1core"], by_name["jax-cd1-784x1000"]
+    assert one.metrics["seconds_per_epoch"] == pytest.approx(2 * 0.4704)  # of 470.4 GFLOP
+    assert every.metrics["fraction_of_matmul"] == pytest.approx(1.0)
+    assert len(every.curves["call_seconds"]) == 3 and every.metrics["compile_seconds"] == 0.5
+    assert every.provenance["load_average"] == 0.5
+    assert by_name["program2006-cd1-784x1000-1core"].provenance["precision"] == "float64"
+    assert not [name for name in by_name if "torch" in name] and "sklearn-cd1-784x1000" in by_name
+    assert "torch is not installed and left out" in said and "busy" not in said
+    assert "JAX sees no GPU here" in said and "s left" in said
+
+
+def test_another_run_replaces_the_rows_of_the_machine_and_adds_those_of_another(
+    tmp_path, no_clock, monkeypatch
+):
+    first, _ = run(tmp_path)
+    run(tmp_path)
+    files = [*(tmp_path / "quick" / "eras").glob("*.json")]
+    assert len(files) == len(first)
+    monkeypatch.setitem(ORIGIN, "device", "slide rule")
+    run(tmp_path)
+    assert len([*(tmp_path / "quick" / "eras").glob("*.json")]) == 2 * len(first)
+
+
+def test_a_busy_machine_is_said_to_be_busy(tmp_path, no_clock, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (4.5, 0.5, 0.5))
+    records, said = run(tmp_path)
+    assert "the machine is busy (load 4.5 on 4 cores)" in said
+    assert records[0].provenance["load_average"] == 4.5
+
+
+def test_without_affinity_the_one_core_rates_are_left_out(tmp_path, no_clock, monkeypatch):
+    monkeypatch.setattr(rates, "confinable", lambda: False)
+    records, said = run(tmp_path)
+    assert not [record for record in records if record.variant.endswith("1core")]
+    assert "cannot tie a process to one core" in said
+
+
+def test_the_table_shows_where_this_machine_falls(tmp_path, no_clock):
+    records, _ = run(tmp_path)
+    _, _, rows = standing(records)
+    own = [row for row in rows if row[0] == "jax-cd1-784x1000"]
+    assert ["jax-cd1-784x1000", "this machine", "1e+03"] in own
+    numbers = [float(row[-1]) for row in own]
+    assert numbers == sorted(numbers, reverse=True) and len(numbers) >= 3
+
+
+def test_the_command_prints_both_tables(tmp_path, no_clock, capsys):
+    timing.time_machine("quick", tmp_path)
+    out = capsys.readouterr().out
+    assert "rates of this machine" in out and "among the recorded machines" in out
+    assert f"in {tmp_path / 'quick' / 'eras'}" in out
+
+
+# --- the real processes -----------------------------------------------------------------------------------
+
+
+def test_a_worker_is_tied_to_one_core_and_times_what_it_is_given():
+    if not lane.confinable():
+        pytest.skip("this system cannot tie a process to a core")
+    worker = lane.Worker("1core")
+    try:
+        origin = worker.origin()
+        small = Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2, lane="1core")
+        assert origin["cores_used"] == 1 and origin["platform"] == "cpu"
+        assert worker.prepare(small) > 0 and 0 < worker.call(small) < 60
+        numpy = replace(small, program="program2006", precision="float64")
+        assert worker.prepare(numpy) == 0 and worker.call(numpy) > 0
+        refused("cannot prepare jax-cd1-6x-4-batch5", worker.prepare, replace(small, sizes=(6, -4)))
+        worker.forget()
+        refused("cannot call jax-cd1-6x4", worker.call, small)
+        worker._process.kill()
+        refused("the process that was to call jax-cd1-6x4.* died", worker.call, small)
+    finally:
+        worker.close()
+    assert not worker._process.is_alive()
+
+
+def test_the_folder_must_be_writable(tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(
+        "--results .*file cannot be written to", time_rates, "quick", tmp_path / "file", Console(quiet=True)
+    )
