@@ -1,5 +1,6 @@
 """The strict switches of every test, and the small asymmetric RBMs they share."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -69,23 +70,32 @@ def single_precision():
         yield
 
 
+def load_few(name, load=repro.data.load, **asked):
+    """A data set shrunk to a hundred real cases."""
+    data = load(name, **asked | {"embedded": True})
+    return replace(data, train=cut(data.train, 100), valid=cut(data.valid, 20), test=cut(data.test, 20))
+
+
 @pytest.fixture
 def few_cases(monkeypatch, single_precision):
     """Every data set shrunk to a hundred real cases."""
-    load = repro.data.load
+    monkeypatch.setattr(repro.data, "load", load_few)
 
-    def small(name, **asked):
-        data = load(name, **asked | {"embedded": True})
-        return replace(data, train=cut(data.train, 100), valid=cut(data.valid, 20), test=cut(data.test, 20))
 
-    monkeypatch.setattr(repro.data, "load", small)
+@pytest.fixture(scope="session")
+def recorded_once(tmp_path_factory):
+    """Three seeds of two variants; not to be changed."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with jax.enable_x64(False), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repro.data, "load", load_few)
+        conduct(tiny(MNIST), Order(seeds=3, only=("glorot-cg", "pca"), results=folder), QUIET)
+    return folder
 
 
 @pytest.fixture
-def recorded(few_cases, tmp_path):
-    """Three seeds of two variants."""
-    conduct(tiny(MNIST), Order(seeds=3, only=("glorot-cg", "pca"), results=tmp_path), QUIET)
-    return tmp_path
+def recorded(recorded_once, few_cases, tmp_path):
+    """The same, for a test that reads or changes them."""
+    return shutil.copytree(recorded_once, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture
