@@ -21,7 +21,7 @@ COLOURS = {  # Okabe and Ito's palette, which colour-blind readers can tell apar
     "sparse-kfac": "#a6761d",
     "sparse-adam": "#66a61e",
     "glorot-nag": "#e7298a",
-    "he-adam": "#1b9e77",
+    "he-adam": "#cc3311",
     "he-muon": "#7570b3",
     "pretrained-nag": "#2166ac",
     "pretrained-hf": "#08306b",

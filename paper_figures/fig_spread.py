@@ -38,16 +38,7 @@ def draw(results: Path, profile: str) -> Figure:
         ratio, look = losses / losses.mean(), {"color": arms.colour("sparse-nag"), "gid": "sparse-nag"}
         deviation = ratio.std(ddof=1)
         axes.plot([1 - deviation, 1 + deviation], [0, 0], lw=6, alpha=0.25, solid_capstyle="butt", **look)
-        sns.stripplot(
-            x=ratio,
-            y=np.zeros(len(ratio)),
-            orient="h",
-            ax=axes,
-            jitter=0.15,
-            size=4,
-            legend=False,
-            color=look["color"],
-        )
+        sns.swarmplot(x=ratio, y=np.zeros(len(ratio)), orient="h", ax=axes, size=4, color=look["color"])
         extremes = f"worst over best {ratio.max() / ratio.min():.2f}"
         words = f"n {len(ratio)}, deviation {100 * deviation:.1f} %, {extremes}"
         axes.set_title(f"{NAMES[data]}, {arms.label('sparse-nag')}: {words}", loc="left")

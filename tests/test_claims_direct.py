@@ -65,8 +65,13 @@ def test_c1_is_open_while_one_arm_is_missing_or_short(tmp_path):
 
 @pytest.mark.parametrize(
     ("errors", "flops", "expected"),
-    [([9.0, 1.5], 100.0, "UPHELD"), ([9.0, 1.4], 100.0, "REFUTED"), ([9.0, 1.4], 101.0, "UPHELD"), ([9.0], 99.0, "OPEN")],
-)  # fmt: skip
+    [
+        ([9.0, 1.5], 100.0, "UPHELD"),
+        ([9.0, 1.4], 100.0, "REFUTED"),
+        ([9.0, 1.4], 101.0, "UPHELD"),
+        ([9.0], 99.0, "OPEN"),
+    ],
+)
 def test_c1b_counts_what_came_within_ten_times_the_flops_of_2006(tmp_path, errors, flops, expected):
     yardsticks(tmp_path)
     for variant in untrainable.VARIANTS:

@@ -19,9 +19,10 @@ from repro.errors import RecordsMissingError, UserError
 from repro.records import Record, as_config, save_records
 from repro.tables import build
 
-ERAS = ("fig_eras", "fig_speedup")  # read tables of their own: test_eras_figures.py
-FIGURES = {name: module for name, module in all_figures().items() if name not in ERAS}
-EXPERIMENTS = all_experiments()
+ELSEWHERE = ("fig_eras", "fig_speedup", "fig_direct", "fig_starts", "fig_spread")  # have tests of their own
+FIGURES = {name: module for name, module in all_figures().items() if name not in ELSEWHERE}
+OF_THE_PAPER = ("mnist", "curves", "faces", "documents", "code_size")
+EXPERIMENTS = {name: all_experiments()[name] for name in OF_THE_PAPER}
 N_SEEDS, ERROR = 2, "test_squared_error"
 NEEDS = {  # of each figure: its experiment, and a variant or all sizes of one, without which it is not drawn
     "fig_1": ("mnist", "gaussian-cg"),
