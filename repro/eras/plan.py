@@ -24,7 +24,7 @@ class Length:
     large: bool  # Raina's larger sizes, the curve of cost against cases, all precisions of a GPU
 
 
-LENGTHS = {"quick": Length(3, 4e9, False), "paper": Length(5, 1.5e10, True)}
+LENGTHS = {"quick": Length(3, 4e9, False), "paper": Length(3, 6e9, True)}
 GPU_FLOPS = 5e11  # about an epoch of the lowest MNIST layer
 
 
