@@ -38,7 +38,7 @@ def explicit(kind, l2=0.0):
     architecture, params, batch = small(kind)
     flat, unravel = ravel_pytree(params)
     outputs = np.asarray(network(architecture, params)(batch))
-    J = np.asarray(jax.jacrev(lambda flat: network(architecture, unravel(flat))(batch))(flat))
+    J = np.asarray(jax.jit(jax.jacrev(lambda flat: network(architecture, unravel(flat))(batch)))(flat))
     hessians = {
         "binary": lambda z: np.diag(sigmoid(z) * (1 - sigmoid(z))),
         "real": lambda z: 2 * np.eye(len(z)),
@@ -58,8 +58,13 @@ def softmax(z):
 def test_gauss_newton_products_are_those_of_the_explicit_matrix(kind, l2):
     architecture, params, batch = small(kind)
     flat, unravel = ravel_pytree(params)
-    product = gauss_newton(objective(architecture, l2), params, batch)
-    ours = jax.vmap(lambda v: ravel_pytree(product(unravel(v)))[0])(jnp.eye(len(flat)))
+
+    @jax.jit
+    def products(vectors):
+        product = gauss_newton(objective(architecture, l2), params, batch)
+        return jax.vmap(lambda v: ravel_pytree(product(unravel(v)))[0])(vectors)
+
+    ours = products(jnp.eye(len(flat)))
     np.testing.assert_allclose(ours, explicit(kind, l2), rtol=1e-10, atol=1e-13)
 
 
