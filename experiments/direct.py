@@ -25,6 +25,7 @@ Run         repro run direct --profile paper
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from repro.arms import Arm
 from repro.conduct import Experiment
@@ -71,13 +72,13 @@ def arm(data: str, variant: str) -> Arm:
     start, _, optimiser = variant.removesuffix("-l2").rpartition("-")
     budget = BUDGETS[data]
     small = start == "gaussian.01"
+    names: dict[str, Any] = {"start": "gaussian" if small else start, "optimiser": optimiser}
     config = Arm(
         widths=budget.widths,
-        start="gaussian" if small else start,
+        **names,
         start_scale=0.01 if small else 0.1,
         activation="logistic" if start != "he" else "gelu" if optimiser == "muon" else "relu",
         pretraining=PRETRAINING.get(data, Pretraining()),
-        optimiser=optimiser,
         momentum=budget.momentum if optimiser == "nag" else 0.9,
         schedule="cosine"
         if start == "he" and optimiser in ("adam", "muon", "sgd", "momentum")
@@ -94,7 +95,7 @@ def arm(data: str, variant: str) -> Arm:
     return replace(config, rate_epochs=2 if data == "faces" else 10)
 
 
-NAMES = {data: dict.fromkeys(STRONG) for data in BUDGETS}
+NAMES: dict[str, dict[str, None]] = {data: dict.fromkeys(STRONG) for data in BUDGETS}
 NAMES["curves"] |= dict.fromkeys(f"{start}-{optimiser}" for start in STARTS for optimiser in OPTIMISERS)
 VARIANTS = {f"{data}/{name}": arm(data, name) for data, names in NAMES.items() for name in names}
 

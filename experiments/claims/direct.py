@@ -25,7 +25,9 @@ def at_matched_cost(evidence: Evidence, data: str) -> Measured:
     missing = frozenset().union(*(part.lacks for part in train.values()))
     if not measured:
         return Measured(np.zeros(0), missing | error.lacks)
-    best = within(evidence, f"{data}/{min(measured, key=measured.get)}", flops, "test_squared_error")
+    best = within(
+        evidence, f"{data}/{min(measured, key=lambda arm: measured[arm])}", flops, "test_squared_error"
+    )
     over = combine(np.divide, best, error)
     return over._replace(lacks=over.lacks | missing)
 

@@ -77,12 +77,11 @@ def start(config: Arm, architecture: Architecture, keys, inputs, monitor: Monito
     keys_start, keys_pretraining, _ = _streams(keys)
     if config.start in DRAWS:
 
-        def draw(key, shape):
+        def layer(key, shape):
             return config.start_factor * DRAWS[config.start](key, shape)
 
-        return Started(
-            jax.vmap(partial(random_network, architecture=architecture, draw=draw))(keys_start), {}
-        )
+        draw = partial(random_network, architecture=architecture, draw=layer)
+        return Started(jax.vmap(draw)(keys_start), {})
     draw = partial(random_stack, sizes=architecture.sizes, scale=config.start_scale)
     stack = jax.vmap(draw)(keys_start)
     if config.start == "gaussian":

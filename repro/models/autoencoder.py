@@ -163,7 +163,8 @@ Layer = tuple[Float[Array, "_ _"], Float[Array, " _"]]  # weights [I O] and bias
 def to_layers(architecture: Architecture, params: nnx.State) -> list[Layer]:
     """The parameters layer by layer, inputs to outputs."""
     model = network(architecture, params)
-    return [(layer.kernel[...], layer.bias[...]) for layer in (*model.encoder, *model.decoder)]
+    layers = (*model.encoder, *model.decoder)
+    return [(layer.kernel[...], layer.bias[...]) for layer in layers]  # pyright: ignore[reportOptionalSubscript]
 
 
 def from_layers(layers: Sequence[Layer]) -> nnx.State:
