@@ -43,12 +43,14 @@ machine of ours. Nobody ran these for so long.
 
 
 def build(results: Path, profile: str, experiments: Mapping[str, Any]) -> dict[Path, str]:
-    """Every table of the eras, by path; nothing if nothing was timed and this is not the paper profile."""
+    """Every table of the eras, by path; nothing if nothing was timed or trained and this is not the paper
+    profile.
+    """
     folder, tables = results / profile, tables_folder(results, profile)
     records = timed(folder)
-    if not records and profile != "paper":
-        return {}
     rates, reached = tidy(records), conversion.to_target(folder, experiments)
+    if not records and reached.empty and profile != "paper":
+        return {}
     published, found = conversion.published_runs(experiments), conversion.rates(records)
     then = conversion.in_2006(reached, published, found)
     curves = conversion.curves(folder, experiments)
