@@ -15,7 +15,7 @@ import pytest
 import scipy.optimize
 
 from repro.arms import Arm
-from repro.arms.optimisers import optimiser
+from repro.arms.optimisers import objective, optimiser
 from repro.eras import conjugate2006, program2006
 from repro.models.autoencoder import Architecture, network, unroll
 from repro.models.rbm import RBM
