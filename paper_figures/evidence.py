@@ -52,9 +52,8 @@ def shown(results: Path, profile: str, experiment: str, variant: str, metric: st
     group, table = found[variant], scores(results, profile, experiment, metric)
     of_table = table.loc[variant, ["epochs", "device", "n"]].to_list() if variant in table.index else None
     if of_table != [group.epochs, group.device, len(group.records)]:
-        raise UserError(
-            f"{experiment}'s table is older than {variant}: run `repro tables --profile {profile}`"
-        )
+        remedy = f"run `repro tables --profile {profile}`"
+        raise UserError(f"{experiment}'s table is older than {variant}: {remedy}")
     pictures = arrays(group) if group.records[0].arrays else {}
     return Shown(variant, table.loc[variant], group.records[0], pictures)
 
@@ -78,14 +77,8 @@ def _remedy(experiment: str, profile: str) -> str:
 def scores(results: Path, profile: str, experiment: str, metric: str = SQUARED_ERROR) -> pd.DataFrame:
     """A metric of each variant's longest run (most epochs, then most seeds), by variant."""
     table = _read(results, profile, experiment, "")
-    ordered = table[table.metric == metric].sort_values(["epochs", "n"], kind="stable")
-    return ordered.drop_duplicates("variant", keep="last").set_index("variant").sort_index()
-
-
-def finals(results: Path, profile: str, experiment: str, variant: str) -> np.ndarray:
-    """The final training cross-entropy of every seed of the variant's longest run; none if there is none."""
-    group = longest(groups(results / profile, experiment)).get(variant)
-    return np.array([record.metrics["train_cross_entropy"] for record in group.records] if group else [])
+    ordered = table[table.metric == metric].sort_values(["epochs", "n"], kind="stable").set_index("variant")
+    return ordered[~ordered.index.duplicated(keep="last")].sort_index()
 
 
 def curves(results: Path, profile: str, experiment: str) -> pd.DataFrame:

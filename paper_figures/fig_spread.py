@@ -13,8 +13,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from paper_figures import arms, house
-from paper_figures.evidence import finals
 from repro.errors import RecordsMissingError
+from repro.tables import groups, longest
 
 NAMES = {"curves": "curves", "mnist": "MNIST"}
 
@@ -26,7 +26,7 @@ def draw(results: Path, profile: str) -> Figure:
     Raises:
         RecordsMissingError: if there are no two starts of any data set.
     """
-    found = {data: finals(results, profile, "spread", f"{data}/sparse-nag") for data in NAMES}
+    found = {data: finals(results, profile, f"{data}/sparse-nag") for data in NAMES}
     found = {data: losses for data, losses in found.items() if len(losses) > 1}
     if not found:
         raise RecordsMissingError(
@@ -47,3 +47,9 @@ def draw(results: Path, profile: str) -> Figure:
     panels[-1].set_xlabel("final training cross-entropy over the mean of all starts")
     house.mark(figure, profile)
     return figure
+
+
+def finals(results: Path, profile: str, variant: str) -> np.ndarray:
+    """The final training cross-entropy of every seed of the variant's longest run; none if there is none."""
+    group = longest(groups(results / profile, "spread")).get(variant)
+    return np.array([record.metrics["train_cross_entropy"] for record in group.records] if group else [])

@@ -14,21 +14,8 @@ from repro.errors import UserError
 from repro.evaluation.uncertainty import interval
 from repro.records import ROOT, Record, load_arrays, load_record
 
-COLUMNS = [
-    "experiment",
-    "variant",
-    "metric",
-    "value",
-    "low",
-    "high",
-    "n",
-    "pretraining",
-    "epochs",
-    "updates",
-    "device",
-    "published",
-    "source",
-]
+COLUMNS = ["experiment", "variant", "metric", "value", "low", "high", "n", "pretraining", "epochs", "updates"]
+COLUMNS += ["device", "published", "source"]
 CURVES = ["train_squared_error", "test_squared_error"]
 CURVE_KEYS = [
     "experiment",
