@@ -32,7 +32,7 @@ def test_every_variant_goes_from_data_to_record_to_table(quick_run):
         found = {group.variant: group for group in groups(quick_run.results / "quick", name)}
         assert {variant for variant in found if not variant.endswith("-choice")} == expected
         for group in map(found.get, expected):
-            [record], [path] = group.records, group.paths
+            record, path = group.records[0], group.paths[0]
             assert any(np.isfinite(record.metrics.get(score, np.nan)) for score in experiment.scores)
             assert record.provenance["data_sha256"]
             assert record.provenance["packages"]["jax"] == jax.__version__
