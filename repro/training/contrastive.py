@@ -37,22 +37,20 @@ class ContrastiveState(NamedTuple):
     chains: Float[Array, "B V"] | None  # persistent only
 
 
-def statistics(units: Units, rbm: RBM, v: Float[Array, "B V"]) -> RBM:
-    """Mean over cases of -∂F/∂(W, b, c): <v h>, <v> and <h> with h at its conditional mean.
-
-    Counts with a bias per word have <N h> for <h>. For real units -∂F/∂b is <v> - b and -∂F/∂c is <h> - c;
-    the b and c are left out, for they cancel between the two phases.
-    """
-    h = jax.vmap(hidden_mean, (None, None, 0))(units, rbm, v)
-    times = jax.vmap(bias_factor, (None, 0))(units, v)
-    return RBM(v.T @ h / len(v), v.mean(0), times @ h / len(v))
-
-
 def contrastive_gradient(
     units: Units, rbm: RBM, data: Float[Array, "B V"], model: Float[Array, "K V"]
 ) -> RBM:
-    """Gradient of mean F(data) - mean F(model), model states held fixed   [hinton2002training, eq. 5]."""
-    return jax.tree.map(jnp.subtract, statistics(units, rbm, model), statistics(units, rbm, data))
+    """Gradient of mean F(data) - mean F(model), model states held fixed   [hinton2002training, eq. 5].
+
+    -∂F/∂(W, b, c) of a case is <v h>, <v> and <h> with h at its conditional mean. Counts with a bias per word
+    have <N h> for <h>. For real units -∂F/∂b is <v> - b and -∂F/∂c is <h> - c; the b and c are left out, for
+    they cancel between the two phases. One product over the cases of both phases, signed, serves W.
+    """
+    h_data, h_model = (jax.vmap(hidden_mean, (None, None, 0))(units, rbm, v) for v in (data, model))
+    v = jnp.concatenate([data, model])
+    h = jnp.concatenate([-h_data / len(data), h_model / len(model)])
+    times = jax.vmap(bias_factor, (None, 0))(units, v)
+    return RBM(v.T @ h, model.mean(0) - data.mean(0), times @ h)
 
 
 def contrastive_trainer(
