@@ -16,6 +16,8 @@ from typing import Any
 from repro.eras.subject import Lane, Subject
 from repro.errors import UserError
 
+SETTLE = 0.2  # seconds before a call: after the last one its library's threads spin on, as OpenBLAS's do
+
 
 class Worker:
     """The child, seen from the parent. Close it when done."""
@@ -136,6 +138,7 @@ class Desk:
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(n_cores()):
+            time.sleep(SETTLE)
             began = time.perf_counter()
             self.calls[subject]()
             return time.perf_counter() - began
