@@ -24,7 +24,7 @@ class Length:
     large: bool  # all sizes, the curve of cost against cases, all precisions of a GPU
 
 
-LENGTHS = {"quick": Length(3, 5e9, False), "paper": Length(3, 15e9, True)}
+LENGTHS = {"quick": Length(2, 5e9, False), "paper": Length(3, 15e9, True)}
 GPU_FLOPS = 5e11  # about an epoch of the lowest MNIST layer
 
 
