@@ -19,7 +19,7 @@ from repro.models.rbm import Units
 from repro.models.stack import random_stack
 from repro.training.backprop import backprop_trainer
 from repro.training.contrastive import contrastive_trainer
-from repro.training.fit import NO_EPOCH, Trainer, compile_ahead, one_epoch, over_seeds
+from repro.training.fit import NO_EPOCH, Trainer, compile_ahead, minibatches, one_epoch, over_seeds
 from repro.training.greedy import Pretraining
 
 PRECISIONS: dict[Precision, str] = {  # jax_default_matmul_precision; "bfloat16" would be TF32 on a GPU
@@ -42,13 +42,14 @@ def training(subject: Subject) -> tuple[Callable[[], object], float]:
     keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
     params = jax.jit(jax.vmap(partial(start, subject)))(keys)
     state = jax.jit(over_seeds(trainer.init, (0, 0, None)))(keys_init, params, inputs)
-    epoch = over_seeds(partial(one_epoch, trainer, subject.batch_size), (0, 0, None, None))
-    epoch, compile_seconds = compile_ahead(epoch, keys, state, inputs, jnp.int32(0))
+    draw = partial(minibatches, keys, n_cases=len(inputs), batch_size=subject.batch_size)
+    epoch = over_seeds(partial(one_epoch, trainer), (0, None, 0))
+    epoch, compile_seconds = compile_ahead(epoch, state, inputs, draw(jnp.int32(0)))
     numbers = itertools.count()
 
     def call():
         nonlocal state
-        state, _ = jax.block_until_ready(epoch(keys, state, inputs, jnp.int32(next(numbers))))
+        state, _ = jax.block_until_ready(epoch(state, inputs, draw(jnp.int32(next(numbers)))))
         return state
 
     return call, compile_seconds

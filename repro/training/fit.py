@@ -94,12 +94,13 @@ def fit(
     fitted = monitor.restore(phase, Fitted(state, {}, np.zeros(0), np.zeros(0)))
     if fitted.n_epochs >= n_epochs:
         return fitted
-    epoch = over_seeds(partial(one_epoch, trainer, batch_size), (0, 0, over, None))
-    epoch, compile_seconds = compile_ahead(epoch, keys, fitted.state, inputs, jnp.int32(0))
+    draw = partial(minibatches, n_cases=inputs.shape[-2], batch_size=batch_size)
+    epoch = over_seeds(partial(one_epoch, trainer), (0, over, 0))
+    epoch, compile_seconds = compile_ahead(epoch, fitted.state, inputs, draw(keys, jnp.int32(0)))
     fitted = fitted._replace(compile_seconds=fitted.compile_seconds + compile_seconds)
     while fitted.n_epochs < n_epochs:
         due = min(fitted.n_epochs - fitted.n_epochs % report_every + report_every, n_epochs)
-        fitted = _report(fitted, lambda state, i: epoch(keys, state, inputs, i), due, measure)
+        fitted = _report(fitted, lambda state, i: epoch(state, inputs, draw(keys, i)), due, measure)
         monitor.epoch_done(phase, fitted, n_epochs)
     return fitted
 
@@ -125,17 +126,30 @@ def _report(fitted: Fitted, epoch: Callable, due: int, measure: Callable | None)
     )
 
 
-def one_epoch(trainer, batch_size, key, state, inputs, i):
-    """Every case once, in a new order, but for the ragged tail of cases that fill no minibatch."""
-    key_order, key_steps = jr.split(jr.fold_in(key, i))
-    order = batch_order(key_order, len(inputs), batch_size)
+def one_epoch(trainer, state, inputs, drawn):
+    """Every case once, in the order of its `minibatches`, but for the ragged tail that fills none."""
+    key, order = drawn
 
     def step(state, numbered):
         j, members = numbered
-        return trainer.step(jr.fold_in(key_steps, j), state, inputs[members])
+        return trainer.step(jr.fold_in(key, j), state, inputs[members])
 
     state, info = jax.lax.scan(step, state, (jnp.arange(len(order)), order))
     return state, jax.tree.map(lambda x: jnp.mean(x.astype(jnp.float32), axis=0), info)
+
+
+@partial(jax.jit, static_argnames=("n_cases", "batch_size"))
+def minibatches(keys: Key[Array, " S"], i: Int[Array, ""], *, n_cases: int, batch_size: int):
+    """For each seed the key of the steps of epoch i, [S], and the members of its minibatches, [S batches B].
+
+    A program of its own, so that fits of one size share it: it takes longer to compile than most trainers.
+    """
+
+    def of_seed(key):
+        key_order, key_steps = jr.split(jr.fold_in(key, i))
+        return key_steps, batch_order(key_order, n_cases, batch_size)
+
+    return jax.vmap(of_seed)(keys)
 
 
 def batch_order(key: Key[Array, ""], n_cases: int, batch_size: int) -> Int[Array, "batches B"]:
