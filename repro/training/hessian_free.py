@@ -18,9 +18,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
 from repro.training.fit import Trainer
-from repro.training.objective import Objective, gauss_newton
+from repro.training.objective import Objective, gauss_newton, new_damping
 
-DAMP = 1.5  # damping grows or shrinks by this factor  [martens2010hf, section 4.1]
+DAMP = 1.5  # by which damping grows or shrinks  [martens2010hf, section 4.1]
 KEEP = 1.3  # iterates number ⌈1.3^j⌉ are kept for backtracking  [section 4.6]
 SHRINK, PROMISE, MAX_SHRINKS = 0.8, 0.01, 60  # of the line search along the step
 PRODUCT, FORWARD = 4 / 3, 1 / 3  # matrix products of one product G v, one loss, over those of one gradient
@@ -98,7 +98,7 @@ def hessian_free_trainer(objective: Objective, config: HessianFree) -> Trainer:
             "iterations": solved.iterations,
             "evaluations": 1 + products + FORWARD * n_losses,
         }
-        damping = new_damping(state.damping, (reached - value) / promised)
+        damping = new_damping(state.damping, (reached - value) / promised, DAMP)
         return HessianFreeState(unravel(flat + length * chosen), solved.x, damping), info
 
     return Trainer(init, step)
@@ -185,11 +185,3 @@ def shorten(loss: Callable, step, value, reached, slope) -> tuple[Float[Array, "
     state = jax.lax.while_loop(missed, shrink, (jnp.ones_like(value), reached, jnp.int32(0)))
     length, reached, n = state
     return jnp.where(missed((length, reached, jnp.int32(0))), 0.0, length), n
-
-
-def new_damping(damping: Float[Array, ""], ratio: Float[Array, ""]) -> Float[Array, ""]:
-    """Levenberg-Marquardt: more where the loss fell by less than a quarter of what the quadratic promised (or
-    by nothing that is a number), less where by more than three quarters.
-    """
-    trusted = jnp.where(ratio > 0.75, damping / DAMP, damping)
-    return jnp.where(ratio >= 0.25, trusted, damping * DAMP)

@@ -17,10 +17,10 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float, Int, PyTree
 
 from repro.training.fit import Trainer
-from repro.training.objective import Objective, curvature_between
+from repro.training.objective import Objective, curvature_between, new_damping
 
 EVERY = 5  # updates between two adaptations of the damping, and between two inversions
-SHRINK = (19 / 20) ** EVERY  # of the damping  [martens2015kfac, section 6.5]
+DAMP = (20 / 19) ** EVERY  # by which damping grows or shrinks  [martens2015kfac, section 6.5]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def kfac_trainer(objective: Objective, network: Network, config: KFAC) -> Traine
         params = optax.tree.add(state.params, change)
 
         def adapt():
-            return new_damping(state.damping, (objective.value(params, batch) - value) / promised)
+            return new_damping(state.damping, (objective.value(params, batch) - value) / promised, DAMP)
 
         n = state.n_updates + 1
         damping = jax.lax.cond(n % EVERY == 0, adapt, lambda: state.damping)
@@ -160,12 +160,6 @@ def combine(directions: list[PyTree], slopes: Float[Array, " D"], curvature: Flo
     alpha, mu = jnp.where(independent, alpha, alone), jnp.where(independent, mu, 0.0)
     change = optax.tree.add(*(optax.tree.scale(*pair) for pair in zip((alpha, mu), directions, strict=True)))
     return change, 0.5 * (alpha * slopes[0] + mu * slopes[1])
-
-
-def new_damping(damping: Float[Array, ""], ratio: Float[Array, ""]) -> Float[Array, ""]:
-    """Levenberg-Marquardt   [martens2015kfac, section 6.5]; a ratio that is no number asks for more."""
-    trusted = jnp.where(ratio > 0.75, damping * SHRINK, damping)
-    return jnp.where(ratio >= 0.25, trusted, damping / SHRINK)
 
 
 def update_cost(factors: list[Factors]) -> float:

@@ -64,3 +64,11 @@ def curvature_between(
             for a, v in zip(pushed, weights, strict=True)
         ]
     )
+
+
+def new_damping(damping: Float[Array, ""], ratio: Float[Array, ""], factor: float) -> Float[Array, ""]:
+    """Levenberg-Marquardt: more where the loss fell by less than a quarter of what the quadratic promised (or
+    by nothing that is a number), less where by more than three quarters.
+    """
+    trusted = jnp.where(ratio > 0.75, damping / factor, damping)
+    return jnp.where(ratio >= 0.25, trusted, damping * factor)
