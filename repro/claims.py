@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,13 +18,21 @@ from repro.records import Record, as_config, differs
 from repro.tables import Group, groups, longest
 
 N_SEEDS = 5  # fewer leave a verdict open
+NAMED = 4  # variants in a line of what is lacking
+
+
+class Lack(NamedTuple):
+    """What keeps a verdict open, such as too few seeds."""
+
+    what: str
+    variant: str = ""  # that lacks it, after its experiment
 
 
 class Measured(NamedTuple):
-    """A quantity of each seed, and what its records lack to be full evidence, such as enough seeds."""
+    """A quantity of each seed, and what its records lack to be full evidence."""
 
     values: np.ndarray  # [n], none: not measured
-    lacks: frozenset[str] = frozenset()
+    lacks: frozenset[Lack] = frozenset()
 
 
 class Condition(NamedTuple):
@@ -86,13 +95,13 @@ class Evidence:
         """A metric of each seed, or one value for all of a variant that is not random."""
         found = self.found[experiment]
         if variant not in found:
-            missing = f"{experiment} has no records" + (f" of {variant}" if found else "")
+            missing = Lack("no records", f"{experiment} {variant}" if found else experiment)
             return Measured(np.zeros(0), frozenset({missing}))
         config = self.experiments[experiment].variants[variant]
         n_epochs, done = getattr(config, "n_epochs", 0), found[variant].epochs
         lacks = self.lacks(experiment, variant)
         if done < n_epochs:
-            lacks |= {f"{experiment} {variant} has {done} of {n_epochs} epochs"}
+            lacks |= {Lack(f"{done} of {n_epochs} epochs", f"{experiment} {variant}")}
         records = self.records(experiment, variant)
         return Measured(np.array([record.metrics[metric] for record in records]), lacks)
 
@@ -101,14 +110,14 @@ class Evidence:
         group = self.found[experiment].get(variant)
         return sorted(group.records, key=lambda record: record.seed) if group else []
 
-    def lacks(self, experiment: str, variant: str, n_seeds: int = N_SEEDS) -> frozenset[str]:
+    def lacks(self, experiment: str, variant: str, n_seeds: int = N_SEEDS) -> frozenset[Lack]:
         """What the longest run lacks, however long it should be: seeds, epochs of pretraining."""
         group, config = self.found[experiment][variant], self.experiments[experiment].variants[variant]
-        n, lacks = len(group.records), set()
+        n, lacks, name = len(group.records), set(), f"{experiment} {variant}"
         if n < n_seeds and not getattr(config, "deterministic", False):
-            lacks.add(f"{experiment} {variant} has {n} of {n_seeds} seeds")
+            lacks.add(Lack(f"{n} of {n_seeds} seeds", name))
         if differs(group.records[0].config.get("pretraining"), as_config(config).get("pretraining")):
-            lacks.add(f"{experiment} {variant} has {group.pretraining or 'no'} epochs of pretraining")
+            lacks.add(Lack(f"{group.pretraining or 'no'} epochs of pretraining", name))
         return frozenset(lacks)
 
 
@@ -146,13 +155,24 @@ def markdown(claims: Iterable[Claim], evidence: Evidence) -> str:
 
 def _section(claim: Claim, evidence: Evidence) -> str:
     upholding, refuting = list(claim.upholding(evidence)), list(claim.refuting(evidence))
-    lacks = sorted(set().union(*(condition.measured.lacks for condition in upholding + refuting)))
+    lacks = set().union(*(condition.measured.lacks for condition in upholding + refuting))
     rows = [_row("upholds", c) for c in upholding] + [_row("refutes", c) for c in refuting]
-    missing = f"\nStill lacking: {'; '.join(lacks)}.\n" if lacks else ""
+    missing = f"\nStill lacking:\n\n{_listed(lacks)}\n" if lacks else ""
     return (
         f"## {claim.key}: {verdict(claim, evidence)}\n\n{claim.statement}. Upheld if {claim.upheld_if}. "
         f"Refuted if {claim.refuted_if}.\n{missing}\n{_table(rows)}\n"
     )
+
+
+def _listed(lacks: Iterable[Lack]) -> str:
+    """A line for each thing that is lacking; of many variants that lack it the first few."""
+    lines = []
+    for what, same in groupby(sorted(lacks), key=lambda lack: lack.what):
+        names = [lack.variant for lack in same if lack.variant]
+        more = [f"{len(names) - NAMED} more"] if len(names) > NAMED + 1 else []
+        shown = ", ".join(names[:NAMED] + more if more else names)
+        lines.append(f"- {shown}: {what}" if names else f"- {what}")
+    return "\n".join(lines)
 
 
 def _row(role: str, condition: Condition) -> dict[str, str]:

@@ -11,7 +11,7 @@ from tiny import EXPERIMENTS
 from experiments.claims import CLAIMS
 from experiments.claims.baselines import ORDER
 from repro.arms import Arm
-from repro.claims import Claim, Condition, Evidence, Measured, combine, markdown, verdict
+from repro.claims import Claim, Condition, Evidence, Lack, Measured, combine, markdown, verdict
 from repro.evaluation.retrieval import RANKS
 from repro.records import Record, as_config, save_records
 from repro.training.greedy import Pretraining
@@ -125,7 +125,7 @@ def test_too_few_seeds_or_epochs_leave_a_claim_open_and_the_table_says_what_is_l
     record(tmp_path, "mnist", "pretrained-cg", **short, test_squared_error=3.0)
     assert verdict(CLAIM["C9"], evidence(tmp_path)) == "OPEN"
     [what] = (SHORT[name] for name in short)
-    assert f"Still lacking: mnist pretrained-cg has {what}." in markdown([CLAIM["C9"]], evidence(tmp_path))
+    assert f"Still lacking:\n\n- mnist pretrained-cg: {what}\n" in markdown([CLAIM["C9"]], evidence(tmp_path))
 
 
 def extends(folder, *, worst=1.0, ratio=2.0):
@@ -143,6 +143,13 @@ def test_c10_by_its_criteria(tmp_path):
     ):
         extends(tmp_path / str(i), **how)
         assert verdict(CLAIM["C10"], evidence(tmp_path / str(i))) == ruling
+
+
+def test_what_many_variants_lack_is_said_once():
+    lacks = {Lack("no seeds", name) for name in "abcdef"} | {Lack("no GPU")}
+    claim = Claim("C0", "", "", "", lambda _: [Condition("", measured(lacks=lacks))], lambda _: [])
+    page = markdown([claim], Evidence(Path(), {}))
+    assert "Still lacking:\n\n- no GPU\n- a, b, c, d, 2 more: no seeds\n" in page
 
 
 def test_without_records_every_claim_is_open_and_the_table_stands(tmp_path):

@@ -60,7 +60,7 @@ def test_c1_is_open_while_one_arm_is_missing_or_short(tmp_path):
     assert ruling("C1", tmp_path) == "OPEN"
     record(tmp_path, "untrainable", variants[0], 16.0, epochs=499)
     page = markdown([CLAIM["C1"]], Evidence(tmp_path, EXPERIMENTS))
-    assert f"Still lacking: untrainable {variants[0]} has 499 of 500 epochs." in page
+    assert f"- untrainable {variants[0]}: 499 of 500 epochs\n" in page
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from experiments.claims.quantities import largest
-from repro.claims import N_SEEDS, Claim, Condition, Evidence, Measured, combine
+from repro.claims import N_SEEDS, Claim, Condition, Evidence, Lack, Measured, combine
 from repro.costs.conversion import Rate, direct_run
 from repro.costs.rate_table import COMMAND, named, timed
 from repro.costs.rates import BUSY
@@ -38,16 +38,14 @@ def direct_days(evidence: Evidence) -> dict[str, Measured]:
     for data, group in arms(evidence.folder, evidence.experiments):
         if group.records[0].config["start"] != "pretrained":
             flops = np.array([reached(trajectory(r, data), aims[data]).flops for r in group.records])
-            n = len(flops)
-            lacks = (
-                {f"{group.experiment} {group.variant} has {n} of {N_SEEDS} seeds"} if n < N_SEEDS else set()
-            )
+            few = Lack(f"{len(flops)} of {N_SEEDS} seeds", f"{group.experiment} {group.variant}")
+            lacks = {few} if len(flops) < N_SEEDS else set()
             found[data].append(Measured(THEN.days(flops), frozenset(lacks)))
     there = {data: [m for m in each if not np.isnan(m.values).any()] for data, each in found.items()}
     return {
         data: min(there[data], key=lambda m: m.values.mean())
         if there[data]
-        else Measured(np.zeros(0), frozenset({f"no direct run on {data} has reached {aims[data]:g}"}))
+        else Measured(np.zeros(0), frozenset({Lack(f"no direct run on {data} has reached {aims[data]:g}")}))
         for data in PIXELS
     }
 
@@ -80,7 +78,7 @@ def speedup(evidence: Evidence, workload: str, size: str) -> Measured:
     fast = [r for r in records if r.variant == f"jax-{workload}-{size}" and r.provenance["platform"] != "cpu"]
     pairs = [(a, b) for a in slow for b in fast if a.provenance["host"] == b.provenance["host"]]
     if not pairs:
-        missing = f"no GPU has been timed: `{COMMAND}` on a machine with one"
+        missing = Lack(f"no GPU has been timed: `{COMMAND}` on a machine with one")
         return Measured(np.zeros(0), frozenset({missing}))
     return combine(np.divide, *map(seconds_per_case, pairs[-1]))
 
@@ -89,7 +87,7 @@ def seconds_per_case(record: Record) -> Measured:
     """Of each timed call; a busy machine's times are no full evidence."""
     origin, config = record.provenance, record.config
     busy = origin["load_average"] / origin["cores"] > BUSY
-    lacks = {f"{record.variant} was timed on a busy machine"} if busy else set()
+    lacks = {Lack("timed on a busy machine", record.variant)} if busy else set()
     n_cases = config["n_batches"] * config["batch_size"]
     return Measured(np.array(record.curves["call_seconds"]) / n_cases, frozenset(lacks))
 

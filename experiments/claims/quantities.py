@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from repro.claims import Evidence, Measured, combine
+from repro.claims import Evidence, Lack, Measured, combine
 
 
 def ratio(evidence: Evidence, experiment: str, ours: str, theirs: str) -> Measured:
@@ -47,11 +47,11 @@ def within(
     """The score when no more than so many flops had been spent, or at the end of runs that spent fewer."""
     records = evidence.records(experiment, variant)
     if not records or not len(flops.values):
-        missing = {f"{experiment} has no records of {variant}"} if not records else set()
+        missing = set() if records else {Lack("no records", f"{experiment} {variant}")}
         return Measured(np.zeros(0), flops.lacks | missing)
     budget, spent = flops.values.mean(), records[0].curves["flops"]
     lacks = evidence.lacks(experiment, variant) | flops.lacks
     if spent[-1] < budget and len(spent):
-        lacks |= {f"{experiment} {variant} has {spent[-1] / budget:.2g} of the flops allowed"}
+        lacks |= {Lack(f"{spent[-1] / budget:.2g} of the flops allowed", f"{experiment} {variant}")}
     at = max(np.searchsorted(spent, budget, side="right") - 1, 0)
     return Measured(np.array([record.curves[metric][at] for record in records]), lacks)
