@@ -1,5 +1,6 @@
 """The strict switches of every test, and the small asymmetric RBMs they share."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,10 +20,22 @@ from repro.conduct import Order, conduct
 from repro.errors import DataUnavailableError, UserError
 from repro.models.rbm import RBM
 
+if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))  # one for each worker: two JAX programs on the same cores crawl
+    os.sched_setaffinity(0, {cores[int(os.environ["PYTEST_XDIST_WORKER"][2:]) % len(cores)]})
+
 jax.config.update("jax_enable_x64", True)  # tests only; experiments run in float32
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
+
+
+def pytest_collection_modifyitems(items):
+    """Side by side: a file to a worker, but all that needs the quick run, which is longest, to the first."""
+    for item in items:
+        group = "quick run" if "quick_run" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: "quick_run" not in item.fixturenames)
 
 
 @pytest.fixture(scope="session", autouse=True)
