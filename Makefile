@@ -25,7 +25,7 @@ reproduce: $(READY)  ## run every experiment in the quick profile, then its tabl
 	  echo "records, tables and figures are in results/quick" && exit $$surprises
 
 test: $(READY)  ## run the proofs
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## lint, format, types, and whether tables are stale
 	$(BIN)/ruff check

@@ -2,18 +2,14 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from several import made_up
-from tiny import MNIST, QUIET, ROOT, cut, tiny
+from tiny import MNIST, QUIET, cut, tiny
 
 import repro.data
 from repro.conduct import Order, conduct
@@ -30,13 +26,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Side by side: a file to a worker, but all that needs the quick run, which is longest, to the first."""
-    for item in items:
-        group = "quick run" if "quick_run" in item.fixturenames else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: "quick_run" not in item.fixturenames)
+    """What takes longest is begun first."""
+    items.sort(key=lambda item: item.path.name != "test_quick_run.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,23 +36,6 @@ def compile_each_program_once(tmp_path_factory):
     """Most of a test's time is compiling; programs that recur are taken from a cache of this session."""
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-class QuickRun(NamedTuple):
-    """What `repro run --profile quick` left."""
-
-    results: Path
-    code: int
-    errors: str
-
-
-@pytest.fixture(scope="session")
-def quick_run(tmp_path_factory):
-    """The real thing, from the command line, as `make reproduce` runs it; once for all tests."""
-    results = tmp_path_factory.mktemp("quick")
-    words = [sys.executable, "-m", "repro.cli", "run", "--profile", "quick", "--results", results]
-    finished = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    return QuickRun(results, finished.returncode, finished.stderr)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import re
 import shlex
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -81,20 +80,6 @@ def test_list_names_every_experiment_and_what_is_recorded(recorded, capsys, monk
     for name, experiment in EXPERIMENTS.items():
         assert f"{name}: " in out and experiment.artefact.split(",")[0] in out
     assert "2 variants, 4 runs" in out
-
-
-def test_the_quick_profile_is_in_its_expected_ranges(quick_run):
-    assert quick_run.code == 0, quick_run.errors
-    assert all(experiment.expected for experiment in EXPERIMENTS.values())
-
-
-def test_every_figure_of_the_quick_profile_is_drawn(quick_run, capsys, monkeypatch):
-    options = ["--profile", "quick", "--results", quick_run.results]
-    assert command(capsys, monkeypatch, "tables", *options)[0] == 0
-    code, out, _ = command(capsys, monkeypatch, "figures", *options)
-    without_lda = {"fig_4a", "fig_4bc"} if find_spec("lda") is None else set()
-    untimed = {"fig_speedup"}  # `repro time` is no part of the run
-    assert code == 0 and set(re.findall("(.*) is not drawn", out)) == without_lda | untimed
 
 
 def test_a_run_that_diverged_is_reported_not_a_crash(recorded, capsys, monkeypatch):

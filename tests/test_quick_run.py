@@ -1,0 +1,71 @@
+"""The quick profile, whole, from the command line, as `make reproduce` runs it."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from io import StringIO
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import EXPERIMENTS, ROOT
+
+import repro.data
+from repro.conduct import Order, configurations
+from repro.records import load_arrays
+from repro.tables import build, groups
+
+
+def command(folder, *words):
+    """`repro` in a process of its own, writing to the folder."""
+    words = [sys.executable, "-m", "repro.cli", *words, "--profile", "quick", "--results", folder]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The process that ran, and its results; once for all tests."""
+    results = tmp_path_factory.mktemp("quick")
+    return command(results, "run"), results
+
+
+@pytest.fixture
+def quick_run(finished):
+    """The results."""
+    return finished[1]
+
+
+def test_the_quick_profile_is_in_its_expected_ranges(finished):
+    assert finished[0].returncode == 0, finished[0].stderr
+    assert all(experiment.expected for experiment in EXPERIMENTS.values())
+
+
+def test_every_variant_goes_from_data_to_record_to_table(quick_run):
+    samples = {status.name for status in repro.data.status() if status.source == "embedded" and status.ready}
+    contents = build(quick_run, "quick", EXPERIMENTS)
+    for name, experiment in EXPERIMENTS.items():
+        asked = configurations(experiment, Order())
+        expected = {variant for variant in asked if experiment.data_of(variant) in samples}
+        found = {group.variant: group for group in groups(quick_run / "quick", name)}
+        assert {variant for variant in found if not variant.endswith("-choice")} == expected
+        for group in map(found.get, expected):
+            record, path = group.records[0], group.paths[0]
+            assert any(np.isfinite(record.metrics.get(score, np.nan)) for score in experiment.scores)
+            assert record.provenance["data_sha256"]
+            assert record.provenance["packages"]["jax"] == jax.__version__
+            shown = load_arrays(path, record) if record.arrays else {}
+            assert shown.get("example_inputs", np.zeros(0, np.uint8)).dtype in (np.uint8, np.float32)
+        if expected:
+            table = contents[quick_run / "quick" / "tables" / f"{name}.csv"]
+            assert expected <= set(pd.read_csv(StringIO(table)).variant)
+
+
+def test_every_figure_of_the_quick_profile_is_drawn(quick_run):
+    assert command(quick_run, "tables").returncode == 0
+    drawn = command(quick_run, "figures")
+    without_lda = {"fig_4a", "fig_4bc"} if find_spec("lda") is None else set()
+    untimed = {"fig_speedup"}  # `repro time` is no part of the run
+    assert drawn.returncode == 0, drawn.stderr
+    assert set(re.findall("(.*) is not drawn", drawn.stdout)) == without_lda | untimed
