@@ -1,7 +1,7 @@
 """Did non-convexity hurt? Where training ends from many random starts.
 
-One dot for each start: its final training cross-entropy over the mean of all starts; the line is the range of
-one standard deviation. What to look for: whether any start ends far from the others.
+One dot for each start: how far its final training cross-entropy is from the mean of all starts; the bar is one
+standard deviation to either side. What to look for: whether any start ends far from the others.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from paper_figures import arms, house
 from repro.errors import RecordsMissingError
@@ -37,14 +38,15 @@ def draw(results: Path, profile: str) -> Figure:
     for axes, (data, losses) in zip(panels, found.items(), strict=True):
         ratio, look = losses / losses.mean(), {"color": arms.colour("sparse-nag"), "gid": "sparse-nag"}
         deviation = ratio.std(ddof=1)
-        axes.plot([1 - deviation, 1 + deviation], [0, 0], lw=6, alpha=0.25, solid_capstyle="butt", **look)
-        sns.swarmplot(x=ratio, y=np.zeros(len(ratio)), orient="h", ax=axes, size=4, color=look["color"])
+        axes.plot([-deviation, deviation], [0, 0], lw=6, alpha=0.25, solid_capstyle="butt", **look)
+        sns.swarmplot(x=ratio - 1, y=np.zeros(len(ratio)), orient="h", ax=axes, size=4, color=look["color"])
+        axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
         extremes = f"worst over best {ratio.max() / ratio.min():.2f}"
         words = f"n {len(ratio)}, deviation {100 * deviation:.1f} %, {extremes}"
         axes.set_title(f"{NAMES[data]}, {arms.label('sparse-nag')}: {words}", loc="left")
         axes.set(yticks=[], ylabel="")
         axes.spines["left"].set_visible(False)
-    panels[-1].set_xlabel("final training cross-entropy over the mean of all starts")
+    panels[-1].set_xlabel("final training cross-entropy, from the mean of all starts")
     house.mark(figure, profile)
     return figure
 
