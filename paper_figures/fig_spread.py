@@ -1,6 +1,6 @@
 """Did non-convexity hurt? Where training ends from many random starts.
 
-One dot for each start: how far its final training cross-entropy is from the mean of all starts; the bar is one
+A dot for each start: how far its final training cross-entropy is from the mean of all starts; the bar is one
 standard deviation to either side. What to look for: whether any start ends far from the others.
 """
 
