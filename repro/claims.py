@@ -179,6 +179,8 @@ def _row(role: str, condition: Condition) -> dict[str, str]:
     values = condition.measured.values
     bounds = [f"≥ {condition.low:g}"] if condition.low > -inf else []
     bounds += [f"≤ {condition.high:g}"] if condition.high < inf else []
+    answer = {True: "yes", False: "no", None: "undecided" if len(values) else "–"}[condition.holds]
+    so_far = "so far " if condition.measured.lacks and condition.holds is not None else ""
     return {
         "condition": condition.text,
         "bound": " and ".join(bounds),
@@ -186,7 +188,7 @@ def _row(role: str, condition: Condition) -> dict[str, str]:
         "measured": f"{values.mean():.3g}" if len(values) else "–",
         "95 % interval": "{:.3g} to {:.3g}".format(*condition.spread) if len(values) > 1 else "–",
         "n": str(len(values)),
-        "holds": {True: "yes", False: "no", None: "undecided" if len(values) else "–"}[condition.holds],
+        "holds": f"{so_far}{answer}",
     }
 
 

@@ -42,16 +42,25 @@ def worst_seed(part: Measured) -> Measured:
 
 
 def within(
-    evidence: Evidence, variant: str, flops: Measured, metric: str, experiment: str = "direct"
+    evidence: Evidence,
+    variant: str,
+    flops: Measured,
+    metric: str,
+    experiment: str = "direct",
+    *,
+    lowest: bool = False,
 ) -> Measured:
-    """The score when no more than so many flops had been spent, or at the end of runs that spent fewer."""
-    records = evidence.records(experiment, variant)
+    """The score of each seed when no more than so many flops had been spent, or at the end of runs that spent
+    fewer; with `lowest` the lowest until then.
+    """
+    records, name = evidence.records(experiment, variant), f"{experiment} {variant}"
     if not records or not len(flops.values):
-        missing = set() if records else {Lack("no records", f"{experiment} {variant}")}
-        return Measured(np.zeros(0), flops.lacks | missing)
-    budget, spent = flops.values.mean(), records[0].curves["flops"]
+        return Measured(np.zeros(0), flops.lacks | (set() if records else {Lack("no records", name)}))
+    budget = flops.values.mean()
     lacks = evidence.lacks(experiment, variant) | flops.lacks
-    if spent[-1] < budget and len(spent):
-        lacks |= {Lack(f"{spent[-1] / budget:.2g} of the flops allowed", f"{experiment} {variant}")}
-    at = max(np.searchsorted(spent, budget, side="right") - 1, 0)
-    return Measured(np.array([record.curves[metric][at] for record in records]), lacks)
+    spent = min(record.curves["flops"][-1] for record in records) / budget
+    if spent < 1:
+        lacks |= {Lack(f"{spent:.2g} of the flops allowed", name)}
+    in_time = [np.searchsorted(record.curves["flops"], budget, side="right") for record in records]
+    scores = [record.curves[metric][: max(n, 1)] for record, n in zip(records, in_time, strict=True)]
+    return Measured(np.array([min(each) if lowest else each[-1] for each in scores]), lacks)

@@ -42,45 +42,50 @@ def could_be_trained(evidence: Evidence) -> Iterator[Condition]:
     yield Condition("best error from small random starts over the pretrained error", over, high=2)
 
 
-def in_ten_times_the_flops(evidence: Evidence) -> Measured:
-    """The lowest test error from a start of before 2006 within ten times the flops of the 2006 recipe."""
-    ten_times = combine(lambda x: 10 * x, evidence.score(*RECIPE_OF_2006["curves"], "flops"))
-    return smallest(
-        within(evidence, variant, ten_times, "test_squared_error", "untrainable") for variant in OLD
-    )
+def times_the_flops(evidence: Evidence, factor: float) -> Measured:
+    """So many times the flops of the 2006 recipe."""
+    return combine(lambda x: factor * x, evidence.score(*RECIPE_OF_2006["curves"], "flops"))
+
+
+def in_ten_times_the_flops(evidence: Evidence) -> dict[str, Measured]:
+    """The lowest test error of each variant with a start of before 2006, within that."""
+    budget, score = times_the_flops(evidence, 10), "test_squared_error"
+    return {variant: within(evidence, variant, budget, score, "untrainable", lowest=True) for variant in OLD}
 
 
 def it_was_the_start(evidence: Evidence) -> Iterator[Condition]:
-    """C1b, upheld."""
-    best = worst_seed(in_ten_times_the_flops(evidence))
+    """C1b, upheld: by every variant, with all those flops."""
+    best = worst_seed(smallest(in_ten_times_the_flops(evidence).values()))
     yield Condition("best error from a start of before 2006, best seed", best, low=TARGET)
 
 
 def it_was_not_the_start(evidence: Evidence) -> Iterator[Condition]:
-    """C1b, refuted."""
-    yield Condition("best error from a start of before 2006", in_ten_times_the_flops(evidence), high=TARGET)
+    """C1b, refuted: by one variant, whatever the others lack and however few flops it needed."""
+    found = in_ten_times_the_flops(evidence)
+    measured = {variant: part for variant, part in found.items() if len(part.values)}
+    best = smallest(found.values())
+    if measured:
+        first = min(measured, key=lambda variant: measured[variant].values.mean())
+        lacks = evidence.lacks("untrainable", first) | times_the_flops(evidence, 10).lacks
+        best = measured[first]._replace(lacks=lacks)
+    yield Condition("best error from a start of before 2006", best, high=TARGET)
 
 
-def thousandfold(evidence: Evidence) -> tuple[Measured, Measured]:
-    """The error of the recipe of 2005 and its flops over those of the pretrained network."""
-    long = evidence.score("untrainable", untrainable.LONG)
-    spent = evidence.score("untrainable", untrainable.LONG, "flops")
-    return long, combine(np.divide, spent, evidence.score(*RECIPE_OF_2006["curves"], "flops"))
+def thousandfold(evidence: Evidence) -> Measured:
+    """The error of the recipe of 2005 with a thousand times the flops of the pretrained network."""
+    budget = times_the_flops(evidence, 1000)
+    return within(evidence, untrainable.LONG, budget, "test_squared_error", "untrainable")
 
 
 def compute_alone(evidence: Evidence) -> Iterator[Condition]:
     """C13, upheld."""
-    error, cost = thousandfold(evidence)
-    reached = combine(np.divide, error, evidence.score("curves", "pretrained-cg"))
+    reached = combine(np.divide, thousandfold(evidence), evidence.score("curves", "pretrained-cg"))
     yield Condition("error of the recipe of 2005 over the pretrained error", reached, high=1)
-    yield Condition("its flops over those of the pretrained network", cost, high=1000)
 
 
 def not_compute_alone(evidence: Evidence) -> Iterator[Condition]:
     """C13, refuted."""
-    error, cost = thousandfold(evidence)
-    over = over_mean_image(evidence, error)
-    over = over._replace(lacks=over.lacks | cost.lacks)
+    over = over_mean_image(evidence, thousandfold(evidence))
     yield Condition("error of the recipe of 2005 over the mean image's", over, low=0.9)
 
 
@@ -89,8 +94,8 @@ CLAIMS = (
         key="C1",
         statement="Very deep autoencoders could not be trained with the optimisation of the time",
         upheld_if="on curves the best error from N(0, .1²) or N(0, .01²) with SGD, momentum, CG or L-BFGS, "
-        "500 epochs and six learning rates, is ≥ .9 × the mean image's on all seeds, and pretrained ≤ .35 × "
-        "PCA-18",
+        "500 epochs or more and six learning rates, is ≥ .9 × the mean image's on all seeds, and pretrained "
+        "≤ .35 × PCA-18",
         refuted_if="any of them gets ≤ 2 × the pretrained error",
         upholding=could_not_be_trained,
         refuting=could_be_trained,
