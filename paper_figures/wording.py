@@ -17,7 +17,7 @@ def in_print(score: pd.Series) -> str:
     """
     if score.published != score.published or "(computed)" in score.source:
         return ""
-    return f"({number(score.published)}{'?' if '(unconfirmed)' in score.source else ''})"
+    return f"({number(score.published)}{'?' if '(unconfirmed' in score.source else ''})"
 
 
 def effort(score: pd.Series) -> str:

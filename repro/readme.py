@@ -51,7 +51,8 @@ def with_headline(readme: str, found: Mapping[str, Mapping[str, Group]]) -> str:
     if not (opened and closed):
         raise UserError(f"README.md has lost its markers: put back the lines {BEGIN} and {END}")
     table = tidy([group for of_variant in found.values() for group in of_variant.values()], read_published())
-    direct = (table.variant == DIRECT) | (table.experiment == "direct")
+    random = (table.experiment == "direct") & ~table.variant.str.contains("pretrained-")
+    direct = (table.variant == DIRECT) | random
     in_paper = table.source.str.contains("primary", na=False) | direct
     rows = table[in_paper & (table.metric == "test_squared_error")].sort_values(["experiment", "value"])
     rows = rows.assign(variant=rows.experiment + ": " + rows.variant)

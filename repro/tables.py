@@ -172,7 +172,8 @@ def markdown(table: pd.DataFrame, title: str, note: str) -> str:
 
 def readable(rows: pd.DataFrame) -> str:
     """*ours | interval | n | published | difference*, the difference in percent of the published value."""
-    difference = 100 * (rows.value / rows.published - 1)
+    comparable = ~rows.source.str.contains("other scale", na=False)
+    difference = 100 * (rows.value / rows.published.where(comparable) - 1)
     readable = pd.DataFrame(
         {
             "variant": rows.variant,

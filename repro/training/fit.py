@@ -95,9 +95,9 @@ def fit(
     if fitted.n_epochs >= n_epochs:
         return fitted
     draw = partial(minibatches, n_cases=inputs.shape[-2], batch_size=batch_size)
-    epoch = over_seeds(partial(one_epoch, trainer), (0, over, 0))
-    epoch, compile_seconds = compile_ahead(epoch, fitted.state, inputs, draw(keys, jnp.int32(0)))
-    fitted = fitted._replace(compile_seconds=fitted.compile_seconds + compile_seconds)
+    epoch, began = over_seeds(partial(one_epoch, trainer), (0, over, 0)), time.perf_counter()
+    epoch, _ = compile_ahead(epoch, fitted.state, inputs, draw(keys, jnp.int32(0)))
+    fitted = fitted._replace(compile_seconds=fitted.compile_seconds + time.perf_counter() - began)
     while fitted.n_epochs < n_epochs:
         due = min(fitted.n_epochs - fitted.n_epochs % report_every + report_every, n_epochs)
         fitted = _report(fitted, lambda state, i: epoch(state, inputs, draw(keys, i)), due, measure)
