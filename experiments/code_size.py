@@ -84,4 +84,6 @@ EXPERIMENT = Experiment(
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+    figures=("fig_code_size",),
+    claims=("C10",),
 )

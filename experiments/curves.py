@@ -86,4 +86,6 @@ EXPERIMENT = Experiment(
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+    figures=("fig_2a", "fig_s1", "fig_s2"),
+    claims=("C1", "C10"),
 )

@@ -133,4 +133,6 @@ EXPERIMENT = Experiment(
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+    figures=("fig_direct", "fig_starts"),
+    claims=("C2", "C3"),
 )

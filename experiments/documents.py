@@ -77,4 +77,6 @@ EXPERIMENT = Experiment(
     quick=quick,
     expected={(f"rcv1/{arm}", "test_precision_at_7"): limits for arm, limits in EXPECTED.items()},
     scores=("test_precision_at_1", "test_precision_at_7", "test_precision_at_127"),
+    figures=("fig_4a", "fig_4bc"),
+    claims=("C9",),
 )

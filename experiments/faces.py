@@ -71,4 +71,6 @@ EXPERIMENT = Experiment(
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+    figures=("fig_2c",),
+    claims=("C9",),
 )

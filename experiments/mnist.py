@@ -85,4 +85,6 @@ EXPERIMENT = Experiment(
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+    figures=("fig_1", "fig_2b", "fig_3", "fig_learning_curves"),
+    claims=("C9",),
 )

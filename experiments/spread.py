@@ -32,10 +32,12 @@ EXPECTED = {"curves/sparse-nag": (15.9, 16.4)}  # still the mean image
 EXPERIMENT = Experiment(
     name="spread",
     claim="Where a good random start begins does not decide where training ends",
-    artefact="",
+    artefact="–",
     data="",
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
     seeds={"quick": 3, "paper": SEEDS},
+    figures=("fig_spread",),
+    claims=("C11",),
 )

@@ -65,4 +65,6 @@ EXPERIMENT = Experiment(
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+    figures=("fig_starts",),
+    claims=("C1", "C1b", "C13"),
 )

@@ -52,6 +52,8 @@ class Experiment:
     expected: dict[tuple[str, str], tuple[float, float]]  # quick: (variant, metric) -> range
     seeds: dict[str, int] = field(default_factory=lambda: {"quick": 1, "paper": 5})
     scores: tuple[str, ...] = ("train_squared_error", "test_squared_error")  # shown when a run is over
+    figures: tuple[str, ...] = ()  # that show it
+    claims: tuple[str, ...] = ()  # that it bears on
 
     def data_of(self, variant: str) -> str:
         """Name of the data set that a variant learns from."""
@@ -240,10 +242,9 @@ def out_of_range(experiment: Experiment, order: Order, paths: list[Path]) -> lis
     """Which scores of a plain quick run are not in their expected ranges, a line each."""
     if order.profile != "quick" or order.epochs or order.pretraining_epochs:
         return []
-    records = [load_record(path) for path in paths]
     return [
         f"{experiment.name}/{r.variant}: {metric} is {r.metrics[metric]:.4g}, expected {low:g} to {high:g}"
+        for r in map(load_record, paths)
         for (variant, metric), (low, high) in experiment.expected.items()
-        for r in records
         if r.variant == variant and not low <= r.metrics[metric] <= high
     ]

@@ -10,6 +10,7 @@ from tiny import EXPERIMENTS
 
 from experiments.claims import CLAIMS
 from experiments.claims.baselines import ORDER
+from paper_figures import all_figures
 from repro.arms import Arm
 from repro.claims import Claim, Condition, Evidence, Lack, Measured, combine, markdown, verdict
 from repro.evaluation.retrieval import RANKS
@@ -150,6 +151,12 @@ def test_what_many_variants_lack_is_said_once():
     claim = Claim("C0", "", "", "", lambda _: [Condition("", measured(lacks=lacks))], lambda _: [])
     page = markdown([claim], Evidence(Path(), {}))
     assert "Still lacking:\n\n- no GPU\n- a, b, c, d, 2 more: no seeds\n" in page
+
+
+def test_experiments_name_figures_and_claims_that_there_are():
+    for experiment in EXPERIMENTS.values():
+        assert set(experiment.figures) <= set(all_figures())
+        assert set(experiment.claims) <= set(CLAIM)
 
 
 def test_without_records_every_claim_is_open_and_the_table_stands(tmp_path):
