@@ -10,11 +10,11 @@ Deviations  1 to 6. As in experiments/mnist.py; the loss is the squared error.
                 (repro/data/faces).
             14. Without a GPU the RBMs were trained for fewer epochs than the paper's 200 (lowest) and 50, as
                 the column "pretraining" says.
+            15. The direct arm is tuned with fewer epochs than on the other data sets, for its cost.
             37. On these patches the networks overfit: they reconstruct people of the training set far better
                 than PCA does, and others worse, the one whose patches are the farthest from the mean (person
                 33 of the pictures, counted from 0) by most. The paper's own patches, which its networks
                 generalised on, may show less of a face. No epoch was chosen by the test people.
-            15. The direct arm is tuned with fewer epochs than on the other data sets, for its cost.
 Tuning      Adam's rate: four candidates, each fine-tuned for 2 epochs on the patches of 25 people from the
             arm's own start with seed 0, chosen by the squared error of those of 5 other people; a record
             of its own.
