@@ -10,7 +10,7 @@ Deviations  22. One momentum limit for each data set, the best of the paper's; i
             25. K-FAC: the block-diagonal version with minibatches of 1000, not growing ones; inverses
                 are renewed every 5 updates, the published 20 being for slower machines; their damping is
                 the root of that of the quadratic, where the paper adapts it by itself; every case of a
-                minibatch gives statistics; no weight decay and no averaging of the weights.
+                minibatch gives statistics; no averaging of the weights.
             26. The random starts but "gaussian" draw encoder and decoder independently.
             27. "he" networks have rectified linear hidden units (with Muon: GELU) and a learning rate that
                 falls to 0 along a cosine; all others have the logistic units of 2006.
@@ -92,7 +92,9 @@ def arm(data: str, variant: str) -> Arm:
     )
     if optimiser in ("hf", "lbfgs"):
         return replace(config, batch_size=None, n_epochs=budget.hessian_free)
-    if optimiser in ("kfac", "cg"):
+    if optimiser == "kfac":
+        return replace(config, n_epochs=budget.kfac, l2=1e-5)  # below it nothing bounds the damping
+    if optimiser == "cg":
         return replace(config, n_epochs=budget.kfac)
     rates = ADAPTIVE.get(optimiser, budget.rates)
     config = replace(config, batch_size=200, n_epochs=budget.first_order, rates=rates)
