@@ -36,13 +36,14 @@ WORDS = {
     "glorot": "Glorot",
     "2d": "2-D code",
     "l2": "L2",
-    "he": "He, ReLU",
+    "he": "He, ReLU",  # but with Muon, see NAMES
     "kfac": "K-FAC",
     "lbfgs": "L-BFGS",
     "sgd": "SGD",
     "muon": "Muon",
 }
 NAMES = {"pca": "PCA", "logistic-pca": "logistic PCA", "mean-image": "mean image", "lsa": "LSA"}
+NAMES["he-muon"] = "He, GELU, Muon"
 
 
 def arm(variant: str) -> str:

@@ -27,7 +27,7 @@ STARTS = {
     "fan-in": "1/√fan-in  1998",
     "glorot": "Glorot  2010",
     "sparse": "sparse  2010",
-    "he": "He, ReLU  2015",
+    "he": "He, rectified  2015",
     "pretrained": "pretrained  2006",
 }
 OPTIMISERS = {"sgd": "SGD", "momentum": "momentum", "cg": "CG", "lbfgs": "L-BFGS", "hf": "HF", "nag": "NAG"}
