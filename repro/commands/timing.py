@@ -13,7 +13,7 @@ from repro.commands.options import Profile, Results, console
 
 def time_machine(profile: Profile = "quick", results: Results = Path("results")) -> None:
     """Time this machine: CD-1 and backprop, by JAX, the program of 2006 and other people's, on one core, on
-    all, and on a GPU if JAX sees one. On two cores quick takes about two minutes, paper a quarter of an hour.
+    all, and on a GPU if JAX sees one. On two cores quick takes under two minutes, paper a quarter of an hour.
 
     Example: repro time
     """
