@@ -43,7 +43,7 @@ WORDS = {
     "muon": "Muon",
 }
 NAMES = {"pca": "PCA", "logistic-pca": "logistic PCA", "mean-image": "mean image", "lsa": "LSA"}
-NAMES["he-muon"] = "He, GELU, Muon"
+NAMES |= {"he-muon": "He, GELU, Muon"}
 
 
 def arm(variant: str) -> str:

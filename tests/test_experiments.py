@@ -17,7 +17,7 @@ from repro.conduct import Order, conduct, out_of_range
 from repro.errors import UserError
 from repro.monitor import Watch
 from repro.records import identity, load_arrays, load_record, save_records
-from repro.tables import build, groups, learning_curves, longest, tidy
+from repro.tables import build, groups, learning_curves, longest, readable, tidy
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
@@ -91,6 +91,17 @@ def test_the_table_holds_mean_interval_and_published_value(recorded):
     assert min(scores) * (1 - 1e-12) <= row.low < row.value < row.high <= max(scores) * (1 + 1e-12)
     assert table.loc["pca", "test_squared_error"].n == 1, "nothing in PCA is random: one seed says it all"
     assert np.isnan(table.loc["pca", "test_squared_error"].low)
+
+
+def test_what_was_measured_on_another_scale_has_no_difference(recorded):
+    found = groups(recorded / "quick", "mnist")
+    for sure, differences in (("primary", 1), ("primary, other scale", 0)):
+        published = pd.DataFrame(
+            [("key", "Fig. 1", "mnist", "pca", "test_squared_error", 2.5, sure)],
+            columns=["key", "artefact", "experiment", "variant", "metric", "value", "sure"],
+        )
+        cells = readable(tidy(found, published)).replace("95 % interval", "")
+        assert cells.count(" %") == differences
 
 
 def test_the_longest_run_is_the_one_shown(recorded, few_cases):

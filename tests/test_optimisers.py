@@ -13,6 +13,7 @@ import scipy.optimize
 from jax.flatten_util import ravel_pytree
 from oracle import minimise
 
+from experiments import direct
 from repro.arms import Arm
 from repro.arms.config import Optimiser
 from repro.arms.optimisers import objective, optimiser, trainer
@@ -21,6 +22,7 @@ from repro.models.initialise import fan_in
 from repro.training.backprop import backprop_trainer
 from repro.training.conjugate_gradient import conjugate_gradient
 from repro.training.fit import fit
+from repro.training.kfac import Factors, damped_roots
 from repro.training.momentum import momentum_schedule
 
 
@@ -187,3 +189,13 @@ def test_line_searches_of_lbfgs_are_counted():
         x += info["evaluations"]
     jax.effects_barrier()
     assert x == len(calls)
+
+
+def test_weight_decay_keeps_k_fac_solvable_when_its_damping_has_gone():
+    """In float32, with factors of rank one, as a saturated layer has them."""
+    one = jnp.full((1001, 1001), 0.2, jnp.float32)
+    arms = [config for config in direct.VARIANTS.values() if config.optimiser == "kfac"]
+    assert arms
+    for config in arms:
+        [roots] = damped_roots([Factors(one, one)], jnp.float32(config.l2))
+        assert all(np.isfinite(root).all() for root in roots)
