@@ -14,8 +14,8 @@ Deviations  22. One momentum limit for each data set, the best of the paper's; i
             26. The random starts but "gaussian" draw encoder and decoder independently.
             27. "he" networks have rectified linear hidden units (with Muon: GELU) and a learning rate that
                 falls to 0 along a cosine; all others have the logistic units of 2006.
-            28. Faces are scaled to unit variance, those of 2010 and 2013 were not: their errors are compared
-                within one paper only.
+            28. Faces: the scale of 2013 is another than that of 2006, and that of 2010 is not stated: errors
+                are compared within one paper only.
             36. Rates: the paper of 2013 takes the best of six, .05 to .0001, by the final training error. In
                 the short runs that choose ours, as in all runs far shorter than the published, Nesterov
                 momentum stays below its limit: at .875 after 800 updates of curves, .986 after 10,000.
