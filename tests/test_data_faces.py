@@ -127,12 +127,15 @@ def picture():
 
 
 def plain_patch(picture, angle, scale):
-    """Pixel by pixel, with a complex number (right + i up) for a place, bilinear in float."""
+    """Pixel by pixel, with a complex number (right + i up) for a place, bilinear in float.
+
+    What is seen turns one way, the grid the other.
+    """
     turn = complex(np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle)))
     patch = []
     for up in range(12, -13, -1):
         for right in range(-12, 13):
-            place = complex(right, up) / turn * (2.25 / scale)  # what is seen turns one way, the grid the other
+            place = complex(right, up) / turn * (2.25 / scale)
             row, column = 31.5 - place.imag, 31.5 + place.real
             r, c = int(row), int(column)
             patch.append(
