@@ -1,7 +1,7 @@
 """Figs. 4B and 4C of hinton2006science: test documents as two numbers.
 
 Left by LSA, right by the pretrained autoencoder with a code of two units, of the lowest seed; up to 500
-documents of each class. The eight classes with the most documents here have a colour and stand named at
+documents of each class. The eight classes with the most test documents have a colour and stand named at
 their medians (pushed aside where two would overlap); all others are light grey and lie behind. Limits are the
 0.5th and 99.5th percentile of each axis and a margin. Above each: which fraction of a document's seven
 nearest are of its class, over all test documents and n seeds. What to look for: whether the classes lie
@@ -45,6 +45,5 @@ def draw(results: Path, profile: str) -> Figure:
 
 def _looks(arrays: dict[str, np.ndarray]) -> codes.Looks:
     """Names and colours of the largest classes, the largest first."""
-    classes, counts = np.unique(arrays["code_labels"], return_counts=True)
-    largest = classes[np.argsort(-counts, kind="stable")][:COLOURED]
+    largest = np.argsort(-arrays["class_sizes"], kind="stable")[:COLOURED]
     return {c: (arrays["class_names"][c], codes.BRIGHT[i]) for i, c in enumerate(largest)}

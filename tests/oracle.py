@@ -69,6 +69,52 @@ def expected_mean_field_cd1(rbm, v_prob):
     return [m - d for m, d in zip(model, expectations(rbm, v_prob), strict=True)]
 
 
+def expected_cd1(units, rbm, cases, mean_field):
+    """The expectation of the CD-1 gradient for units of any kind, case by case, hidden by visible states."""
+    W, b, c = float64(rbm)
+    total = [np.zeros(W.shape), np.zeros(b.shape), np.zeros(c.shape)]
+    for case in cases:
+        factor = case.sum() if units.visible == "count" and units.bias_per_word else 1
+        chances = [(-1, case)]
+        for chance_h, h in hidden_states(units, factor * c + case @ W):
+            found = visible_states(units, b + W @ h, case.sum(), mean_field)
+            chances += [(chance_h * chance_v, v) for chance_v, v in found]
+        for chance, v in chances:
+            h = factor * c + v @ W
+            h = h if units.hidden == "real" else sigmoid(h)
+            for sum_, one in zip(total, (np.outer(v, h), v, factor * h), strict=True):
+                sum_ += chance * one / len(cases)
+    return total
+
+
+def hidden_states(units, received):
+    """Pairs of a chance and hidden states."""
+    if units.hidden == "real":
+        return normal_states(received, 6)
+    p = sigmoid(received)
+    return [(np.prod(np.where(h == 1, p, 1 - p)), h) for h in states(len(p))]
+
+
+def visible_states(units, received, n_words, mean_field):
+    """Pairs of a chance and visible states, or the one pair of certainty and the mean."""
+    if units.visible == "real":
+        return [(1.0, received)] if mean_field else normal_states(received, 6)
+    p = sigmoid(received) if units.visible == "binary" else np.exp(received) / np.exp(received).sum()
+    if mean_field:
+        return [(1.0, n_words * p if units.visible == "count" else p)]
+    if units.visible == "binary":
+        return [(np.prod(np.where(v == 1, p, 1 - p)), v) for v in states(len(p))]
+    return [(np.prod(p[words]), v) for words, v in zip(*documents(int(n_words), len(p)), strict=True)]
+
+
+def normal_states(mean, n):
+    """Points and weights of Gauss-Hermite quadrature for N(mean, I), n in each dimension."""
+    points, weights = np.polynomial.hermite_e.hermegauss(n)
+    weights = weights / weights.sum()
+    each = itertools.product(range(n), repeat=len(mean))
+    return [(np.prod(weights[list(i)]), mean + points[list(i)]) for i in each]
+
+
 # --- documents: RBMs over every sequence of words, by enumeration -------------------------------------
 
 

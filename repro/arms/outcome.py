@@ -16,6 +16,7 @@ from repro.evaluation.retrieval import precision
 Fold = Literal["final", "choice"]
 N_EXAMPLES = 10  # images shown of a data set without classes
 CODES_PER_CLASS = 500  # points of each class in a picture of 2-D codes [hinton2006science, fig. 3]
+ENCODED = 2**15  # documents encoded at a time: 256 MiB of 2000 dense counts
 
 
 class Outcome(NamedTuple):
@@ -47,7 +48,9 @@ def retrieval(data: Dataset, encode: Callable) -> dict[str, np.ndarray]:
 
     `encode` maps inputs [N V] to [S N C].
     """
-    codes = np.asarray(encode(data.test.inputs), np.float32)
+    inputs = data.test.inputs
+    blocks = [np.asarray(encode(inputs[i : i + ENCODED])) for i in range(0, inputs.shape[0], ENCODED)]
+    codes = np.concatenate(blocks, axis=1).astype(np.float32)
     found = [precision(of_seed, data.test.labels) for of_seed in codes]
     return {f"test_{name}": np.array([of_seed[name] for of_seed in found]) for name in found[0]}
 
@@ -76,7 +79,7 @@ def examples(data: Dataset, reconstruct: Callable) -> dict[str, np.ndarray]:
 
 def codes(data: Dataset, encode: Callable) -> dict[str, np.ndarray]:
     """The codes of the first 500 test cases of each class, if they have two units, and their labels; of
-    documents also the names of the classes.
+    documents also the names of the classes and how many test cases each has in all.
     """
     test = data.test
     classes = np.unique(test.labels)
@@ -85,8 +88,12 @@ def codes(data: Dataset, encode: Callable) -> dict[str, np.ndarray]:
     if found.shape[-1] != 2:
         return {}
     labels = np.broadcast_to(test.labels[members].astype(np.uint8), found.shape[:-1])
-    names = {"class_names": np.array([data.classes] * len(found))} if data.classes else {}
-    return {"codes": found, "code_labels": labels, **names}
+    shown = {"codes": found, "code_labels": labels}
+    if data.classes:
+        sizes = np.bincount(test.labels, minlength=len(data.classes))
+        about = {"class_names": data.classes, "class_sizes": sizes}
+        shown |= {name: np.array([value] * len(found)) for name, value in about.items()}
+    return shown
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:
