@@ -16,6 +16,7 @@ from repro.arms import Arm, PrincipalComponents, run_pca
 from repro.conduct import Order, conduct, out_of_range
 from repro.errors import UserError
 from repro.monitor import Watch
+from repro.readme import BEGIN, END, with_headline
 from repro.records import identity, load_arrays, load_record, save_records
 from repro.tables import build, groups, learning_curves, longest, readable, tidy
 
@@ -102,6 +103,15 @@ def test_what_was_measured_on_another_scale_has_no_difference(recorded):
         )
         cells = readable(tidy(found, published)).replace("95 % interval", "")
         assert cells.count(" %") == differences
+
+
+def test_the_headline_sets_direct_arms_of_pictures_beside_the_papers_numbers(recorded):
+    pca = longest(groups(recorded / "quick", "mnist"))["pca"]
+    names = ("curves/he-adam", "mnist/pretrained-hf", "reuters21578/he-adam", "rcv1/he-adam")
+    direct = {name: pca._replace(experiment="direct", variant=name) for name in names}
+    text = with_headline(f"{BEGIN}\nold\n{END}", {"mnist": {"pca": pca}, "direct": direct})
+    assert re.findall(r"^\| (\w+: \S+)", text, re.MULTILINE) == ["direct: curves/he-adam", "mnist: pca"]
+    assert "old" not in text
 
 
 def test_the_longest_run_is_the_one_shown(recorded, few_cases):
