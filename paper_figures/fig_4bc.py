@@ -45,5 +45,6 @@ def draw(results: Path, profile: str) -> Figure:
 
 def _looks(arrays: dict[str, np.ndarray]) -> codes.Looks:
     """Names and colours of the largest classes, the largest first."""
-    largest = np.argsort(-arrays["class_sizes"], kind="stable")[:COLOURED]
+    sizes = arrays["class_sizes"]
+    largest = [c for c in np.argsort(-sizes, kind="stable")[:COLOURED] if sizes[c]]
     return {c: (arrays["class_names"][c], codes.BRIGHT[i]) for i, c in enumerate(largest)}

@@ -49,7 +49,7 @@ def retrieval(data: Dataset, encode: Callable) -> dict[str, np.ndarray]:
     `encode` maps inputs [N V] to [S N C].
     """
     inputs = data.test.inputs
-    blocks = [np.asarray(encode(inputs[i : i + ENCODED])) for i in range(0, inputs.shape[0], ENCODED)]
+    blocks = [np.asarray(encode(inputs[i : i + ENCODED])) for i in range(0, len(data.test.labels), ENCODED)]
     codes = np.concatenate(blocks, axis=1).astype(np.float32)
     found = [precision(of_seed, data.test.labels) for of_seed in codes]
     return {f"test_{name}": np.array([of_seed[name] for of_seed in found]) for name in found[0]}
