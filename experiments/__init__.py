@@ -3,8 +3,8 @@
 import importlib
 import pkgutil
 
-from repro.claims import Claim
-from repro.conduct import Experiment
+from repro.report.verdicts import Claim
+from repro.runs.run import Experiment
 
 
 def all_experiments() -> dict[str, Experiment]:

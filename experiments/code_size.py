@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.arms import Arm, PrincipalComponents
-from repro.conduct import Experiment
+from repro.runs import Arm, PrincipalComponents
+from repro.runs.run import Experiment
 
 SIZES = (2, 6, 10, 18, 30, 60)
 QUICK_SIZES = (6, 30)

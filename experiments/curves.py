@@ -30,8 +30,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.arms import Arm, PrincipalComponents
-from repro.conduct import Experiment
+from repro.runs import Arm, PrincipalComponents
+from repro.runs.run import Experiment
 
 CG = Arm(widths=(400, 200, 100, 50, 25, 6))
 ADAM = replace(CG, optimiser="adam", batch_size=100, rates=(3e-4, 1e-3, 3e-3, 1e-2), rate_epochs=20)

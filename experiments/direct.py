@@ -31,8 +31,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from repro.arms import Arm
-from repro.conduct import Experiment
+from repro.runs import Arm
+from repro.runs.run import Experiment
 from repro.training.greedy import Pretraining
 
 

@@ -24,8 +24,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.arms import Arm, SemanticAnalysis
-from repro.conduct import Experiment
+from repro.runs import Arm, SemanticAnalysis
+from repro.runs.run import Experiment
 
 CORPORA = ("reuters21578", "rcv1")
 CG = Arm(widths=(500, 250, 125, 10), n_epochs=50)

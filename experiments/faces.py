@@ -27,8 +27,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.arms import Arm, PrincipalComponents
-from repro.conduct import Experiment
+from repro.runs import Arm, PrincipalComponents
+from repro.runs.run import Experiment
 from repro.training.greedy import Pretraining
 
 CG = Arm(

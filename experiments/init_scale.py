@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from experiments import direct
-from repro.conduct import Experiment
+from repro.runs.run import Experiment
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 NAG = direct.arm("curves", "sparse-nag")

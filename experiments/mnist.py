@@ -26,12 +26,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.arms import Arm, PrincipalComponents
-from repro.conduct import Experiment
+from repro.runs import Arm, PrincipalComponents
+from repro.runs.run import Experiment
 from repro.training.contrastive import Contrastive
 from repro.training.greedy import Pretraining
 
-CG = Arm()  # every default is the 2006 program's, see repro/arms/arm.py
+CG = Arm()  # every default is the 2006 program's, see repro/runs/config.py
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 ADAM = Arm(optimiser="adam", batch_size=100, rates=RATES, rate_epochs=10)
 SECONDARY = Pretraining(contrastive=Contrastive(learning_rate=0.01))  # in a summary of the supporting text

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from experiments import direct
-from repro.conduct import Experiment
+from repro.runs.run import Experiment
 
 SEEDS = 20
 VARIANTS = {f"{data}/sparse-nag": direct.arm(data, "sparse-nag") for data in ("curves", "mnist")}

@@ -20,8 +20,8 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
-from repro.arms import Arm
-from repro.conduct import Experiment
+from repro.runs import Arm
+from repro.runs.run import Experiment
 
 OF_2005 = {
     "gaussian": Arm(start="gaussian"),

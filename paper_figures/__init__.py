@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-from paper_figures.house import figures_folder, save
+from paper_figures.style.house import figures_folder, save
 
 __all__ = ["all_figures", "figures_folder", "save"]
 

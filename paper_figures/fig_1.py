@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from paper_figures import arms, house
-from paper_figures.evidence import SQUARED_ERROR, Shown, shown
-from paper_figures.wording import effort, ours_and_theirs
+from paper_figures.style import arms, house
+from paper_figures.style.evidence import SQUARED_ERROR, Shown, shown
+from paper_figures.style.wording import effort, ours_and_theirs
 
 LAYER, WEIGHTS, CAPTION = 0.17, 0.27, 0.8  # inches
 RBMS, UNROLLED, FINETUNED = 1.4, 3.5, 5.55  # middles of the columns

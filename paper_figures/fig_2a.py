@@ -13,7 +13,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from paper_figures import mosaic
+from paper_figures.style import mosaic
 
 VARIANTS = ["pretrained-cg", "logistic-pca-6", "logistic-pca-18", "pca-18"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from paper_figures import mosaic
+from paper_figures.style import mosaic
 
 VARIANTS = ["pretrained-cg", "pca"]
 

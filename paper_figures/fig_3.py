@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from paper_figures import arms, codes, house
-from paper_figures.evidence import Shown, shown
-from paper_figures.wording import result
+from paper_figures.style import arms, codes, house
+from paper_figures.style.evidence import Shown, shown
+from paper_figures.style.wording import result
 
 
 @house.style()

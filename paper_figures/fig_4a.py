@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from paper_figures import arms, house, lines
-from paper_figures.corpus import NAMES, corpus, precision_at
-from paper_figures.evidence import require, scores, shown
-from paper_figures.wording import effort
+from paper_figures.style import arms, house, lines
+from paper_figures.style.corpus import NAMES, corpus, precision_at
+from paper_figures.style.evidence import require, scores, shown
+from paper_figures.style.wording import effort
 from repro.evaluation.retrieval import RANKS
 
 ARMS = ["pretrained-cg", "pretrained-adam", "glorot-adam", "lsa-50", "lsa-10"]

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from paper_figures import arms, codes, house
-from paper_figures.corpus import NAMES, corpus, precision_at
-from paper_figures.evidence import shown
-from paper_figures.wording import effort
+from paper_figures.style import arms, codes, house
+from paper_figures.style.corpus import NAMES, corpus, precision_at
+from paper_figures.style.evidence import shown
+from paper_figures.style.wording import effort
 
 ARMS = {"lsa-2d": "LSA", "pretrained-cg-2d": "autoencoder"}
 COLOURED = 8

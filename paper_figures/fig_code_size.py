@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from paper_figures import arms, house, lines
-from paper_figures.evidence import require, scores
-from paper_figures.wording import effort
+from paper_figures.style import arms, house, lines
+from paper_figures.style.evidence import require, scores
+from paper_figures.style.wording import effort
 
 PANELS = {"mnist": "MNIST", "curves": "curves"}
 ARMS = ["pretrained-adam", "glorot-adam", "logistic-pca", "pca"]

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from paper_figures import arms, house, lines
-from paper_figures.eras import best, of_eras
-from paper_figures.evidence import scores
+from paper_figures.style import arms, house, lines
+from paper_figures.style.eras import best, of_eras
+from paper_figures.style.evidence import scores
 from repro.errors import RecordsMissingError
 
 AXES = {"updates": "updates", "flops": "operations (flops)", "seconds": "seconds of training"}

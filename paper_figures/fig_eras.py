@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from paper_figures import arms, house, lines
-from paper_figures.eras import best, direct_seconds, of_eras
-from repro.costs.machines import Machine, of_2006
+from paper_figures.style import arms, house, lines
+from paper_figures.style.eras import best, direct_seconds, of_eras
 from repro.errors import RecordsMissingError
+from repro.timing.machines import Machine, of_2006
 
 MINUTE, HOUR, DAY, YEAR = 60, 3600, 86_400, 365 * 86_400  # seconds
 TICKS = {"1 s": 1, "1 min": MINUTE, "1 h": HOUR, "1 day": DAY, "1 month": 30 * DAY, "1 year": YEAR}

@@ -16,9 +16,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures import arms, house, lines
-from paper_figures.evidence import curves, require, scores
-from paper_figures.wording import in_print, number
+from paper_figures.style import arms, house, lines
+from paper_figures.style.evidence import curves, require, scores
+from paper_figures.style.wording import in_print, number
 
 
 @house.style()

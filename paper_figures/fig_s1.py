@@ -13,9 +13,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from paper_figures import arms, house, lines
-from paper_figures.evidence import Shown, curves, shown
-from paper_figures.wording import result
+from paper_figures.style import arms, house, lines
+from paper_figures.style.evidence import Shown, curves, shown
+from paper_figures.style.wording import result
 
 PANELS = {
     "deep": ["pretrained-cg", "gaussian-cg"],

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from paper_figures import house, lines
-from paper_figures.evidence import Shown, curves, shown
-from paper_figures.wording import result
+from paper_figures.style import house, lines
+from paper_figures.style.evidence import Shown, curves, shown
+from paper_figures.style.wording import result
 
 NETWORKS = {"deep": "pretrained-cg-100-50-25-6", "shallow": "pretrained-cg-108-6"}
 

@@ -17,10 +17,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures import house
-from paper_figures.eras import of_eras, speedups
-from repro.costs.machines import published_speeds
+from paper_figures.style import house
+from paper_figures.style.eras import of_eras, speedups
 from repro.errors import RecordsMissingError
+from repro.timing.machines import published_speeds
 
 COLOURS = {"GPU over one core": "#0072b2", "all cores over one": "#009e73"}
 COLOURS |= {"JAX over the 2006 program": "#d55e00"}

@@ -13,9 +13,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from paper_figures import arms, house
+from paper_figures.style import arms, house
 from repro.errors import RecordsMissingError
-from repro.tables import groups, longest
+from repro.report.tables import groups, longest
 
 NAMES = {"curves": "curves", "mnist": "MNIST"}
 

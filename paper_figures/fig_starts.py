@@ -16,9 +16,9 @@ import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from paper_figures import house
-from paper_figures.evidence import scores
-from paper_figures.wording import number
+from paper_figures.style import house
+from paper_figures.style.evidence import scores
+from paper_figures.style.wording import number
 from repro.errors import RecordsMissingError
 
 STARTS = {

@@ -12,9 +12,9 @@ from several import made_up
 from tiny import MNIST, QUIET, cut, tiny
 
 import repro.data
-from repro.conduct import Order, conduct
 from repro.errors import DataUnavailableError, UserError
 from repro.models.rbm import RBM
+from repro.runs.run import Order, conduct
 
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))  # one for each worker: two JAX programs on the same cores crawl

@@ -4,11 +4,11 @@ import itertools
 from dataclasses import replace
 
 from experiments import all_experiments
-from repro.arms import Arm
-from repro.costs.rates import machine
-from repro.eras.flops import backprop_flops, stack_flops
-from repro.eras.subject import MNIST, NETWORK, RAINA, Subject
-from repro.records import Record, as_config, record_path, save_records
+from repro.runs import Arm
+from repro.runs.record import Record, as_config, record_path, save_records
+from repro.timing.rates import machine
+from repro.timing.subject import MNIST, NETWORK, RAINA, Subject
+from repro.training.flops import backprop_flops, stack_flops
 
 EXPERIMENTS = {name: all_experiments()[name] for name in ("curves", "faces", "mnist")}
 CASES = {"curves": 20_000, "mnist": 60_000, "faces": 124_200}

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from repro.conduct import Experiment
 from repro.data.dataset import Cases, Dataset
+from repro.runs.run import Experiment
 
 
 def made_up(name, seed=0, n_pixels=16):

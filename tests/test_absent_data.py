@@ -8,10 +8,10 @@ from several import experiment, made_up
 from tiny import QUIET
 
 import repro.data
-from repro.arms import PROGRAMS, Arm, PrincipalComponents
-from repro.conduct import Order, conduct
 from repro.errors import DataUnavailableError, RecordsMissingError, UserError
-from repro.records import load_record
+from repro.runs import PROGRAMS, Arm, PrincipalComponents
+from repro.runs.record import load_record
+from repro.runs.run import Order, conduct
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from repro.arms import PROGRAMS, Arm, PrincipalComponents, rate_choice
-from repro.arms.arm import start
-from repro.arms.outcome import folds, pictures
 from repro.data.dataset import Cases, Dataset
-from repro.eras.flops import backprop_flops, contrastive_flops, stack_flops
 from repro.models.autoencoder import Architecture
+from repro.runs import PROGRAMS, Arm, PrincipalComponents, rate_choice
+from repro.runs.autoencoding import start
+from repro.runs.outcome import folds, pictures
 from repro.training.contrastive import Contrastive
+from repro.training.flops import backprop_flops, contrastive_flops, stack_flops
 from repro.training.greedy import Pretraining
 
 pytestmark = pytest.mark.usefixtures("single_precision")

@@ -11,10 +11,10 @@ from tiny import EXPERIMENTS
 from experiments.claims import CLAIMS
 from experiments.claims.baselines import ORDER
 from paper_figures import all_figures
-from repro.arms import Arm
-from repro.claims import Claim, Condition, Evidence, Lack, Measured, combine, markdown, verdict
 from repro.evaluation.retrieval import RANKS
-from repro.records import Record, as_config, save_records
+from repro.report.verdicts import Claim, Condition, Evidence, Lack, Measured, combine, markdown, verdict
+from repro.runs import Arm
+from repro.runs.record import Record, as_config, save_records
 from repro.training.greedy import Pretraining
 
 CLAIM = {claim.key: claim for claim in CLAIMS}

@@ -8,10 +8,10 @@ from experiments import spread, untrainable
 from experiments.claims import CLAIMS
 from experiments.claims.direct import DIRECT
 from experiments.claims.quantities import RECIPE_OF_2006
-from repro.claims import Evidence, markdown, verdict
-from repro.eras.flops import backprop_flops
 from repro.models.autoencoder import Architecture
-from repro.records import Record, as_config, save_records
+from repro.report.verdicts import Evidence, markdown, verdict
+from repro.runs.record import Record, as_config, save_records
+from repro.training.flops import backprop_flops
 
 CLAIM = {claim.key: claim for claim in CLAIMS}
 ERRORS = ("train_squared_error", "test_squared_error")

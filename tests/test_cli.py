@@ -9,8 +9,8 @@ import pytest
 import typer
 from tiny import EXPERIMENTS, ROOT
 
-from repro.cli import app, main
-from repro.monitor import Watch
+from repro.cli.main import app, main
+from repro.runs.progress import Watch
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 

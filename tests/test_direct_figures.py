@@ -8,10 +8,11 @@ import pytest
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from paper_figures import all_figures, arms, save
+from paper_figures import all_figures, save
+from paper_figures.style import arms
 from repro.errors import RecordsMissingError
-from repro.records import Record, save_records
-from repro.tables import COLUMNS
+from repro.report.tables import COLUMNS
+from repro.runs.record import Record, save_records
 
 FIGURES = {name: all_figures()[name] for name in ("fig_direct", "fig_starts", "fig_spread")}
 LOSSES = {"curves": [75.0, 77.0, 82.0], "mnist": [60.0, 61.0]}

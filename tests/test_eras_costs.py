@@ -11,10 +11,12 @@ from made_eras import EXPERIMENTS, arm, machine_of, rates_of, write
 from refusal import refused
 
 from experiments.claims import CLAIMS
-from repro.claims import Evidence, verdict
-from repro.costs import conversion, goals, machines, page
-from repro.costs.rate_table import pages, tidy, timed
-from repro.costs.target import Reached, Trajectory, reached, trajectory
+from repro.report import conversion, goals
+from repro.report import eras as page
+from repro.report.rate_table import pages, tidy, timed
+from repro.report.target import Reached, Trajectory, reached, trajectory
+from repro.report.verdicts import Evidence, verdict
+from repro.timing import machines
 
 CLAIM = {claim.key: claim for claim in CLAIMS}
 # of the curves autoencoder: weights 420,000 in the encoder, 313,600 of them in the lowest layer

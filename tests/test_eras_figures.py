@@ -8,9 +8,10 @@ from made_eras import EXPERIMENTS, arm, machine_of, rates_of, write
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from paper_figures import all_figures, arms, save
-from repro.costs import page
+from paper_figures import all_figures, save
+from paper_figures.style import arms
 from repro.errors import RecordsMissingError
+from repro.report import eras as page
 
 DAY = 86_400
 FIGURES = {name: all_figures()[name] for name in ("fig_eras", "fig_speedup")}

@@ -10,12 +10,12 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from repro.eras import jax_calls, numpy_calls, peers, program2006
-from repro.eras.flops import direct_flops
-from repro.eras.plan import LARGE_BATCH, LENGTHS, N_SEEDS, groups
-from repro.eras.subject import MNIST, NETWORK, RAINA, Subject
 from repro.models.autoencoder import Architecture, network
+from repro.timing import jax_calls, numpy_calls, peers, program2006
+from repro.timing.plan import LARGE_BATCH, LENGTHS, N_SEEDS, groups
+from repro.timing.subject import MNIST, NETWORK, RAINA, Subject
 from repro.training.fit import batch_order
+from repro.training.flops import direct_flops
 
 SMALL = Subject("jax", "cd1", (12, 7), batch_size=5, n_batches=4)
 DEEP = replace(SMALL, workload="backprop", sizes=(12, 7, 4, 3))

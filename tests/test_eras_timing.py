@@ -8,14 +8,15 @@ import pytest
 from refusal import refused
 from rich.console import Console
 
-from repro.commands import timing
-from repro.costs import lane, rates
-from repro.costs.ranking import standing
-from repro.costs.rates import Timing, measured, time_rates
-from repro.eras.plan import LENGTHS
-from repro.eras.stopwatch import in_turn
-from repro.eras.subject import MNIST, Subject
-from repro.records import load_record
+from repro.cli import time as timing
+from repro.runs.record import load_record
+from repro.timing import rates
+from repro.timing import worker as lane
+from repro.timing.plan import LENGTHS
+from repro.timing.ranking import standing
+from repro.timing.rates import Timing, measured, time_rates
+from repro.timing.stopwatch import in_turn
+from repro.timing.subject import MNIST, Subject
 
 CD = Subject("jax", "cd1", MNIST[0], n_batches=3)
 PRODUCTS, SQUARE = replace(CD, workload="matmul"), replace(CD, workload="matmul", sizes=(1024, 1024))

@@ -12,13 +12,13 @@ import pytest
 from tiny import MNIST, QUIET, tiny
 
 import repro.data
-from repro.arms import Arm, PrincipalComponents, run_pca
-from repro.conduct import Order, conduct, out_of_range
 from repro.errors import UserError
-from repro.monitor import Watch
-from repro.readme import BEGIN, END, with_headline
-from repro.records import identity, load_arrays, load_record, save_records
-from repro.tables import build, groups, learning_curves, longest, readable, tidy
+from repro.report.readme import BEGIN, END, with_headline
+from repro.report.tables import build, groups, learning_curves, longest, readable, tidy
+from repro.runs import Arm, PrincipalComponents, run_pca
+from repro.runs.progress import Watch
+from repro.runs.record import identity, load_arrays, load_record, save_records
+from repro.runs.run import Order, conduct, out_of_range
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
@@ -43,7 +43,7 @@ def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on_where_it_sto
     watched, seen = Watch.epoch_done, []
 
     def stop_after_three(self, phase, fitted, n_epochs):
-        monkeypatch.setattr("repro.monitor.SECONDS_BETWEEN_CHECKPOINTS", 0)
+        monkeypatch.setattr("repro.runs.progress.SECONDS_BETWEEN_CHECKPOINTS", 0)
         watched(self, phase, fitted, n_epochs)
         seen.append((phase, fitted.n_epochs))
         if (phase, fitted.n_epochs) == ("fine-tuning", 3):

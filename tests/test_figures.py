@@ -13,11 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from experiments import all_experiments
-from paper_figures import all_figures, arms, figures_folder, house, save
-from paper_figures.wording import in_print, number
+from paper_figures import all_figures, figures_folder, save
+from paper_figures.style import arms, house
+from paper_figures.style.wording import in_print, number
 from repro.errors import RecordsMissingError, UserError
-from repro.records import Record, as_config, save_records
-from repro.tables import build
+from repro.report.tables import build
+from repro.runs.record import Record, as_config, save_records
 
 ELSEWHERE = ("fig_eras", "fig_speedup", "fig_direct", "fig_starts", "fig_spread")  # have tests of their own
 FIGURES = {name: module for name, module in all_figures().items() if name not in ELSEWHERE}

@@ -14,16 +14,16 @@ from jax.flatten_util import ravel_pytree
 from oracle import minimise
 
 from experiments import direct
-from repro.arms import Arm
-from repro.arms.config import Optimiser
-from repro.arms.optimisers import objective, optimiser, trainer
 from repro.models.autoencoder import Architecture, random_network
 from repro.models.initialise import fan_in
+from repro.runs import Arm
+from repro.runs.config import Optimiser
+from repro.runs.optimisers import objective, optimiser, trainer
 from repro.training.backprop import backprop_trainer
-from repro.training.conjugate_gradient import conjugate_gradient
 from repro.training.fit import fit
-from repro.training.kfac import Factors, damped_roots
-from repro.training.momentum import momentum_schedule
+from repro.training.optimisers.conjugate_gradient import conjugate_gradient
+from repro.training.optimisers.kfac import Factors, damped_roots
+from repro.training.optimisers.nesterov import momentum_schedule
 
 
 def quadratic(x):

@@ -8,9 +8,9 @@ import pytest
 from oracle import precision_at
 from scipy.sparse import csr_array
 
-from repro.arms import PROGRAMS, Arm, rate_choice
-from repro.arms.outcome import codes, examples, on_device, pictures, retrieval
 from repro.data.dataset import Cases, Dataset
+from repro.runs import PROGRAMS, Arm, rate_choice
+from repro.runs.outcome import codes, examples, on_device, pictures, retrieval
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
@@ -159,7 +159,7 @@ def test_retrieval_is_counted_for_each_seed_on_the_test_documents(documents, mon
         asked.extend(x.toarray())
         return of_seeds[:, len(asked) - x.shape[0] : len(asked)]
 
-    monkeypatch.setattr("repro.arms.outcome.ENCODED", 5)
+    monkeypatch.setattr("repro.runs.outcome.ENCODED", 5)
     found = retrieval(documents, encode)
     np.testing.assert_array_equal(asked, documents.test.inputs.toarray())
     assert list(found) == [f"test_precision_at_{k}" for k in (1, 3, 7)]

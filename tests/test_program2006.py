@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from repro.arms import Arm
-from repro.arms.optimisers import objective, optimiser
-from repro.eras import conjugate2006, program2006
 from repro.models.autoencoder import Architecture, network, unroll
 from repro.models.rbm import RBM
 from repro.models.stack import stack_units
+from repro.runs import Arm
+from repro.runs.optimisers import objective, optimiser
+from repro.timing import conjugate2006, program2006
 from repro.training.backprop import backprop_trainer
-from repro.training.conjugate_gradient import conjugate_gradient
 from repro.training.fit import Trainer, batch_order, fit
 from repro.training.greedy import Pretraining, pretrain
+from repro.training.optimisers.conjugate_gradient import conjugate_gradient
 
 SIZES = (16, 9, 5, 2)
 N_CASES, EPOCHS, BATCH = 43, 7, 6  # three ragged cases; the momentum changes after the fifth epoch
@@ -163,7 +163,7 @@ def test_the_program_imports_numpy_and_nothing_of_the_rest():
         names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         names |= {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
         outside = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
-        assert outside <= {"numpy", "repro.eras.conjugate2006"}
+        assert outside <= {"numpy", "repro.timing.conjugate2006"}
 
 
 def test_same_seed_same_bytes_and_other_seed_other_bytes():

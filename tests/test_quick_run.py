@@ -13,14 +13,14 @@ import pytest
 from tiny import EXPERIMENTS, ROOT
 
 import repro.data
-from repro.conduct import Order, configurations
-from repro.records import load_arrays
-from repro.tables import build, groups
+from repro.report.tables import build, groups
+from repro.runs.record import load_arrays
+from repro.runs.run import Order, configurations
 
 
 def command(folder, *words):
     """`repro` in a process of its own, writing to the folder."""
-    words = [sys.executable, "-m", "repro.cli", *words, "--profile", "quick", "--results", folder]
+    words = [sys.executable, "-m", "repro.cli.main", *words, "--profile", "quick", "--results", folder]
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

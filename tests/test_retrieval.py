@@ -7,11 +7,11 @@ import scipy.linalg
 from oracle import precision_at
 from scipy.sparse import csr_array
 
-from repro.arms import SemanticAnalysis, run_lsa
 from repro.data.dataset import Cases, Dataset
 from repro.evaluation import retrieval
 from repro.evaluation.baselines import fit_lsa, log_counts
 from repro.evaluation.retrieval import precision
+from repro.runs import SemanticAnalysis, run_lsa
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 

@@ -8,13 +8,13 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from oracle import sigmoid
 
-from repro.arms.optimisers import objective
 from repro.models.autoencoder import Architecture, drawn, network, random_network, to_layers, traced
 from repro.models.initialise import fan_in
-from repro.training import hessian_free, kfac
-from repro.training.hessian_free import HessianFree, hessian_free_trainer, solve
-from repro.training.kfac import KFAC, Factors, Network, kfac_trainer
+from repro.runs.optimisers import objective
 from repro.training.objective import Objective, curvature_between, gauss_newton, new_damping
+from repro.training.optimisers import hessian_free, kfac
+from repro.training.optimisers.hessian_free import HessianFree, hessian_free_trainer, solve
+from repro.training.optimisers.kfac import KFAC, Factors, Network, kfac_trainer
 
 KINDS = ["binary", "real", "count"]
 DRAW = np.random.default_rng(12)

@@ -9,12 +9,12 @@ import pytest
 from several import experiment, made_up
 from tiny import MNIST, QUIET, tiny
 
-import repro.conduct
 import repro.data
-from repro.arms import PROGRAMS, Outcome
-from repro.conduct import Order, conduct
-from repro.monitor import Watch
-from repro.records import load_arrays, load_record
+import repro.runs.run
+from repro.runs import PROGRAMS, Outcome
+from repro.runs.progress import Watch
+from repro.runs.record import load_arrays, load_record
+from repro.runs.run import Order, conduct
 from repro.training.fit import Fitted
 
 pytestmark = pytest.mark.usefixtures("single_precision")
@@ -140,11 +140,11 @@ def test_shared_work_of_other_code_data_or_devices_is_not_taken_over(loads, monk
     several, order = experiment("here", here_a=Shares("x")), Order(results=tmp_path)
     watched(several, order, stop=("here/a", "fine-tuning"))
     if changed == "code":
-        monkeypatch.setattr(repro.conduct, "code_digest", lambda: "0badc0de")
+        monkeypatch.setattr(repro.runs.run, "code_digest", lambda: "0badc0de")
     if changed == "platform":
-        origin = repro.conduct.provenance
+        origin = repro.runs.run.provenance
         monkeypatch.setattr(
-            repro.conduct, "provenance", lambda *args, **more: origin(*args, **more) | {"platform": "tpu"}
+            repro.runs.run, "provenance", lambda *args, **more: origin(*args, **more) | {"platform": "tpu"}
         )
     if changed == "data":
         monkeypatch.setattr(repro.data, "load", lambda name, **_: made_up(name, seed=99))

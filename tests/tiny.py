@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments import all_experiments
-from repro.arms import Arm
-from repro.conduct import Experiment
 from repro.data.dataset import Cases
+from repro.runs import Arm
+from repro.runs.run import Experiment
 
 EXPERIMENTS = all_experiments()
 MNIST = EXPERIMENTS["mnist"]

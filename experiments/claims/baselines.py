@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments import code_size
 from experiments.claims.quantities import largest, ratio
-from repro.claims import Claim, Condition, Evidence, Measured, combine
 from repro.evaluation.retrieval import RANKS
+from repro.report.verdicts import Claim, Condition, Evidence, Measured, combine
 
 OVER_PCA = "error over that of PCA-30"
 

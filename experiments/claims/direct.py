@@ -8,8 +8,8 @@ import numpy as np
 
 from experiments import spread
 from experiments.claims.quantities import RECIPE_OF_2006, within
-from repro.claims import Claim, Condition, Evidence, Measured, combine
 from repro.evaluation.uncertainty import interval
+from repro.report.verdicts import Claim, Condition, Evidence, Measured, combine
 
 DIRECT = ("sparse-nag", "sparse-hf", "sparse-kfac", "sparse-adam", "glorot-nag", "glorot-adam")
 

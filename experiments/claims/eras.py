@@ -17,13 +17,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from experiments.claims.quantities import largest
-from repro.claims import N_SEEDS, Claim, Condition, Evidence, Lack, Measured, combine
-from repro.costs.conversion import Rate, direct_run
-from repro.costs.rate_table import COMMAND, named, timed
-from repro.costs.rates import BUSY
-from repro.costs.target import PIXELS, arms, reached, targets, trajectory
-from repro.eras.subject import RAINA
-from repro.records import Record
+from repro.report.conversion import Rate, direct_run
+from repro.report.rate_table import COMMAND, named, timed
+from repro.report.target import PIXELS, arms, reached, targets, trajectory
+from repro.report.verdicts import N_SEEDS, Claim, Condition, Evidence, Lack, Measured, combine
+from repro.runs.record import Record
+from repro.timing.rates import BUSY
+from repro.timing.subject import RAINA
 
 THEN = Rate("1 GFLOP/s", 1.0)  # what the papers of 2006 imply
 LONG, SHORT = 60, 14  # days

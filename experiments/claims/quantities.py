@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from repro.claims import Evidence, Lack, Measured, combine
+from repro.report.verdicts import Evidence, Lack, Measured, combine
 
 
 def ratio(evidence: Evidence, experiment: str, ours: str, theirs: str) -> Measured:

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments import untrainable
 from experiments.claims.quantities import RECIPE_OF_2006, ratio, smallest, within, worst_seed
-from repro.claims import Claim, Condition, Evidence, Measured, combine
+from repro.report.verdicts import Claim, Condition, Evidence, Measured, combine
 
 TARGET = 1.44  # of curves [hinton2006science, fig. 2A]
 OF = {name: [v for v in untrainable.VARIANTS if v.startswith(f"{name}-")] for name in untrainable.OF_2005}

@@ -1,0 +1,1 @@
+"""What the figures share: the look, colours and names, panels."""

@@ -1,0 +1,75 @@
+"""What all figures share: the look, the warning, where labels go and how a picture is saved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from matplotlib import style as styles
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from paper_figures.style import arms
+from repro.atomic import write_atomically
+from repro.runs.record import ROOT
+
+QUICK = "quick profile: small data, few epochs, not evidence"
+GREY = "#555555"
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The house's look, whatever the reader's matplotlibrc says; also a decorator."""
+    with styles.context(["default", Path(__file__).with_name("house.mplstyle")]):
+        yield
+
+
+def mark(figure: Figure, profile: str) -> None:
+    """Say above a picture of the quick profile that it proves nothing."""
+    if profile == "quick":
+        figure.suptitle(QUICK, color="#b2182b", fontstyle="italic")
+
+
+def apart(points: np.ndarray, gap: float, low: ArrayLike = -np.inf, high: ArrayLike = np.inf) -> np.ndarray:
+    """The points [N D], moved as little as it takes for no two to be nearer than `gap`, and none beyond the
+    limits: places for labels.
+    """
+    points = np.array(points, float)
+    for _ in range(200):
+        step = points[:, None] - points[None]
+        step[..., -1] += 1e-9 * np.sign(np.subtract.outer(range(len(points)), range(len(points))))
+        distance = np.linalg.norm(step, axis=-1) + np.eye(len(points))
+        push = np.clip(1.001 * gap - distance, 0, None) * (1 - np.eye(len(points)))
+        points = np.clip(points + np.sum((push / distance / 2)[..., None] * step, axis=1), low, high)
+    return points
+
+
+def name_heights(axes: Axes, names: list[tuple[float, str, str]]) -> None:
+    """Names (height, name, variant) to the right of log-scaled axes, as near to their heights as they fit."""
+    low, high = np.log(axes.get_ylim())
+    places = np.array([[(np.log(height) - low) / (high - low)] for height, _, _ in names])
+    for (place,), (_, name, variant) in zip(apart(places, 0.06), names, strict=True):
+        how = {"va": "center", "size": 7, "transform": axes.transAxes, "gid": variant}
+        axes.text(1.02, place, name, color=arms.colour(variant), **how)
+
+
+def figures_folder(results: Path, profile: str) -> Path:
+    """paper_figures/out for pictures of the committed records; all others stay beside their own records."""
+    committed = profile == "paper" and results.resolve() == ROOT / "results"
+    return ROOT / "paper_figures" / "out" if committed else results / profile / "figures"
+
+
+@style()
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write PNG and PDF, whole or not at all, with the same bytes whenever the same figure is drawn again."""
+    silent = {"png": {"Software": None}, "pdf": dict.fromkeys(["Creator", "Producer", "CreationDate"])}
+    paths = [folder / f"{name}.{kind}" for kind in silent]
+    for path, (kind, metadata) in zip(paths, silent.items(), strict=True):
+        content = io.BytesIO()
+        figure.savefig(content, format=kind, metadata=metadata)
+        write_atomically(path, content.getvalue())
+    return paths

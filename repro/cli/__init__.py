@@ -1,0 +1,1 @@
+"""Parts of the command line, imported by `repro.cli.main`."""

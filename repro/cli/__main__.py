@@ -1,0 +1,5 @@
+"""`python -m repro.cli`."""
+
+from repro.cli.main import main
+
+main()

@@ -1,0 +1,53 @@
+"""The `repro` command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from repro.cli.data import app as data
+from repro.cli.figures import figures
+from repro.cli.list import list_experiments
+from repro.cli.run import run
+from repro.cli.tables import tables
+from repro.cli.time import time_machine
+from repro.errors import UserError
+
+app = typer.Typer(
+    help="Layerwise pretraining versus direct backprop: run experiments, build tables, draw figures.\n\n"
+    "Example: repro run mnist",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(run)
+app.command("list")(list_experiments)
+app.command()(tables)
+app.command()(figures)
+app.command("time")(time_machine)
+app.add_typer(data, name="data")
+
+
+def main() -> None:
+    """Run the command; what the user can mend is one line and exit code 2, Ctrl-C one line and 130."""
+    try:
+        code = app(standalone_mode=False)
+        if code == 130:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
+        sys.exit(code)
+    except KeyboardInterrupt:
+        fail(130, "stopped; the same command goes on from the last record and checkpoint")
+    except UserError as error:
+        fail(2, str(error))
+    except Exception as error:
+        explain = getattr(error, "format_message", None)  # of words that the parser did not understand
+        if explain is None:
+            raise
+        fail(2, f"{explain()} (see --help)")
+
+
+def fail(code: int, message: str) -> None:
+    """Say one line and leave."""
+    print(f"repro: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,38 @@
+"""What the commands share: where they print, and options that mean the same in each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from repro.errors import UserError
+
+console = Console(highlight=False, soft_wrap=True, markup=False)
+Profile = Annotated[str, typer.Option(help="quick (small, labelled so) or paper (full scale).")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder of raw data files; else REPRO_DATA_DIR, else download.")
+]
+Results = Annotated[Path, typer.Option(help="Folder of records, tables and the quick profile's figures.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME", help="Experiments; none means all of them.")
+]
+
+
+def experiments(names: list[str] | None) -> dict:
+    """The experiments of these names, or all."""
+    return chosen(names, all_experiments(), "experiment")
+
+
+def chosen(names: list[str] | None, available: dict, noun: str) -> dict:
+    """Those named, or all.
+
+    Raises:
+        UserError: if one is not available.
+    """
+    for name in names or ():
+        if name not in available:
+            raise UserError(f"no {noun} {name!r}; there are: {', '.join(available)}")
+    return {name: available[name] for name in names or available}

@@ -1,0 +1,69 @@
+"""`repro run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Column, Table
+
+from repro.cli.options import DataDir, Names, Profile, Results, console, experiments
+
+if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
+    from repro.runs.run import Experiment
+
+
+def run(
+    names: Names = None,
+    profile: Profile = "quick",
+    seeds: Annotated[int | None, typer.Option(help="Seeds 0 to N-1; default 1 quick, 5 paper.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this variant; may be repeated.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Fine-tuning epochs instead of the variant's own.")
+    ] = None,
+    pretraining_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of every RBM instead of the variant's own.")
+    ] = None,
+    data_dir: DataDir = None,
+    results: Results = Path("results"),
+) -> None:
+    """Run experiments and write one record per variant and seed; what is recorded already is skipped.
+
+    Example: repro run mnist --profile paper --only pca
+    """
+    from repro.runs.run import Order, check, conduct, out_of_range
+    from repro.training.fit import compiled_once
+
+    order = Order(profile, seeds, tuple(only or ()), epochs, pretraining_epochs, data_dir, results)
+    named = experiments(names)
+    for experiment in named.values():
+        check(experiment, order)
+    surprises = []
+    with compiled_once():
+        for experiment in named.values():
+            paths = conduct(experiment, order, console)
+            _print_scores(experiment, paths)
+            surprises += out_of_range(experiment, order, paths)
+    console.print(f"records are in {results / profile}")
+    for surprise in surprises:
+        print(f"repro: {surprise}", file=sys.stderr)
+    raise typer.Exit(1 if surprises else 0)
+
+
+def print_scores(experiment: Experiment, paths: list[Path]) -> None:
+    """The scores of every variant, mean over the seeds of this order."""
+    from repro.report.tables import n_epochs
+    from repro.runs.record import load_record
+
+    names = [score.replace("_", " ") for score in experiment.scores]
+    table = Table(Column("variant", no_wrap=True), "n", "epochs", *names, title=experiment.name)
+    records = [load_record(path) for path in paths]
+    for variant in dict.fromkeys(record.variant for record in records):
+        own = [record for record in records if record.variant == variant]
+        shown = [
+            f"{sum(r.metrics[score] for r in own) / len(own):.2f}" if score in own[0].metrics else "–"
+            for score in experiment.scores
+        ]
+        table.add_row(variant, str(len(own)), str(n_epochs(own[0])), *shown)
+    console.print(table)

@@ -1,0 +1,40 @@
+"""`repro tables`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repro.cli.options import Profile, Results, console, experiments
+from repro.errors import UserError
+
+
+def tables(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if anything is stale.")] = False,
+    profile: Profile = "paper",
+    results: Results = Path("results"),
+) -> None:
+    """Build the tables, the README's headline and the index of experiments from the records.
+
+    Example: repro tables --check
+    """
+    from experiments import all_claims
+    from repro.atomic import write_atomically
+    from repro.report.readme import generated
+    from repro.runs.run import check_profile
+
+    check_profile(profile)
+    contents = generated(results, profile, experiments(None), all_claims())
+    stale = [
+        path for path, text in contents.items() if not path.is_file() or path.read_bytes() != text.encode()
+    ]
+    if check and stale:
+        raise UserError(
+            f"stale: {', '.join(map(str, stale))}; `repro tables --profile {profile}` rebuilds them"
+        )
+    for path in stale:
+        write_atomically(path, contents[path].encode())
+        console.print(f"wrote {path}")
+    console.print(f"{len(contents)} files up to date")

@@ -1,1 +1,0 @@
-"""Parts of the command line, imported by `repro.cli`."""

@@ -1,1 +1,0 @@
-"""At what price: rates of this machine, seconds and operations to a target, days in 2006."""

@@ -1,0 +1,1 @@
+"""Tables, verdicts and pages, made from the records."""

@@ -1,0 +1,52 @@
+"""The machines that the papers computed on, and the speeds they printed: results/machines.csv and
+results/published_speeds.csv, typed once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from repro.errors import UserError
+from repro.runs.record import ROOT
+
+
+class Machine(NamedTuple):
+    """A row of machines.csv; rates in GFLOP/s, 0 where nobody knows them."""
+
+    name: str
+    year: int
+    peak_gflops: float
+    sustained_gflops: float
+    sure: str
+    source: str
+
+
+def machines(path: Path = ROOT / "results" / "machines.csv") -> list[Machine]:
+    """Every row."""
+    typed = read(path).astype({"peak_gflops": float, "sustained_gflops": float}).fillna(0.0)
+    return [Machine(*row) for row in typed.itertuples(index=False)]
+
+
+def of_2006(path: Path = ROOT / "results" / "machines.csv") -> list[Machine]:
+    """Those with which the operations of a run are converted into days of 2006, the slowest first."""
+    theirs = [machine for machine in machines(path) if machine.year == 2006 and machine.sustained_gflops > 0]
+    return sorted(theirs, key=lambda machine: machine.sustained_gflops)
+
+
+def published_speeds(path: Path = ROOT / "results" / "published_speeds.csv") -> pd.DataFrame:
+    """Every row: key, artefact, machine, visible, hidden, metric, value, sure."""
+    return read(path)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A table that was typed by hand.
+
+    Raises:
+        UserError: if the file is missing.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing: restore it with `git checkout {path.name}`")
+    return pd.read_csv(path)

@@ -1,0 +1,90 @@
+"""Other people's programs as calls to be timed: scikit-learn's RBM, and CD-1 in plain PyTorch.
+
+PyTorch is the optional extra `peers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+
+from repro.timing.numpy_calls import MOMENTUM, cases
+from repro.timing.program2006 import RATE, TOP_RATE, WEIGHT_COST, WEIGHT_SCALE
+from repro.timing.subject import Subject
+
+PACKAGES = {"sklearn": "scikit-learn", "torch": "torch"}
+
+
+def installed() -> dict[str, bool]:
+    """Each peer, and whether it can be timed here."""
+    return {name: find_spec(name) is not None for name in PACKAGES}
+
+
+def prepare(subject: Subject) -> Callable[[], object]:
+    """The call; each continues where the last one stopped."""
+    return {"sklearn": of_sklearn, "torch": of_torch}[subject.program](subject)
+
+
+def of_sklearn(subject: Subject) -> Callable[[], object]:
+    """BernoulliRBM, minibatch by minibatch.
+
+    Its negative phase continues persistent chains and samples the visible units too; the matrix products are
+    as many as CD-1's.
+    """
+    from sklearn.neural_network import BernoulliRBM
+
+    n_visible, n_hidden = subject.sizes
+    inputs = cases(subject).astype(np.float32)
+    batches = inputs.reshape(subject.n_batches, subject.batch_size, n_visible)
+    rbm = BernoulliRBM(n_hidden, learning_rate=RATE, batch_size=subject.batch_size, random_state=0)
+
+    def call():
+        for data in batches:
+            rbm.partial_fit(data)
+
+    return call
+
+
+def of_torch(subject: Subject) -> Callable[[], object]:
+    """CD-1 as one would write it: matrix products, `sigmoid`, `bernoulli`, in float32."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    shape = subject.sizes
+    weights = WEIGHT_SCALE * torch.randn(shape, generator=generator)
+    rbm = (weights, torch.zeros(shape[0]), torch.zeros(shape[1]))
+    change = tuple(torch.zeros_like(parameter) for parameter in rbm)
+    inputs = torch.tensor(cases(subject), dtype=torch.float32)
+
+    def states(means):
+        if subject.linear:
+            return means + torch.randn(means.shape, generator=generator)
+        return torch.bernoulli(means, generator=generator)
+
+    def call():
+        order = torch.randperm(len(inputs), generator=generator)
+        for members in order.reshape(subject.n_batches, subject.batch_size):
+            torch_learn(rbm, change, inputs[members], states, subject.linear)
+
+    return call
+
+
+def torch_learn(rbm, change, data, states: Callable, linear: bool) -> None:
+    """One minibatch of CD-1 with momentum and weight decay, in place; the arrays are PyTorch's."""
+    W, b, c = rbm
+    rate = TOP_RATE if linear else RATE
+
+    def up(visible):
+        x = visible @ W + c
+        return x if linear else x.sigmoid()
+
+    hidden = up(data)
+    again = (states(hidden) @ W.T + b).sigmoid()
+    hidden_again = up(again)
+    slope = (data.T @ hidden - again.T @ hidden_again) / len(data) - WEIGHT_COST * W
+    slopes = (slope, (data - again).mean(0), (hidden - hidden_again).mean(0))
+    for parameter, step, slope in zip(rbm, change, slopes, strict=True):
+        step.mul_(MOMENTUM).add_(slope, alpha=rate)
+        parameter.add_(step)

@@ -1,0 +1,233 @@
+"""`repro time`: subjects timed in turn, group by group -> one record for each."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+
+from repro.atomic import write_atomically
+from repro.errors import UserError
+from repro.runs.record import Record, as_config, record_path, save_records
+from repro.timing.peers import PACKAGES, installed
+from repro.timing.plan import LENGTHS, Length, groups
+from repro.timing.stopwatch import in_turn
+from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, Lane, Subject
+from repro.timing.worker import Worker, confinable
+
+BUSY = 1.1  # threads that wait to run, for each core
+EXPERIMENT = "eras"
+SLOW = {
+    "program2006": 6.0,
+    "numpy": 3.0,
+    "sklearn": 3.0,
+    "torch": 2.0,
+    "jax": 1.5,
+}  # guesses, to show progress
+
+
+class Timing(NamedTuple):
+    """Of one subject."""
+
+    seconds: list[float]  # of each timed call
+    compile_seconds: float
+
+    @property
+    def median(self) -> float:
+        """Seconds of a call."""
+        return float(np.median(self.seconds))
+
+
+@dataclass
+class Progress:
+    """Tells how far the timing is, and how long the rest may take."""
+
+    console: Console
+    total: float  # work, in any unit
+    began: float
+    done: float = 0.0
+
+    def more(self, work: float) -> None:
+        """So much has been done."""
+        self.done += work
+
+    def line(self, text: str) -> None:
+        """One line, with the time left once there is something to guess it from."""
+        elapsed = time.perf_counter() - self.began
+        left = f", about {elapsed * (self.total / self.done - 1):.0f} s left" if self.done else ""
+        self.console.print(f"timing {text}{left}")
+
+
+def time_rates(profile: str, results: Path, console: Console) -> list[Path]:
+    """Time everything that this machine and the installed packages can, and write one record each.
+
+    Raises:
+        UserError: if the folder cannot be written to.
+    """
+    folder = results / profile / EXPERIMENT
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / ".writable", b"")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise UserError(f"--results {results} cannot be written to: {error.strerror}") from error
+    length, load = LENGTHS[profile], os.getloadavg()[0]
+    warn(load, console)
+    with ExitStack() as stack:
+        workers = hire(stack, console)
+        origins: dict[Lane, dict] = {lane: worker.origin() for lane, worker in workers.items()}
+        timings = run(workers, list(groups(length, workers, peers(console))), length, console)
+    records = recorded(timings, origins, profile, load, folder)
+    save_records({path: (record, {}) for path, record in records.items()})
+    return list(records)
+
+
+def warn(load: float, console: Console) -> None:
+    """Say so if the machine is busy already."""
+    cores = os.cpu_count() or 1
+    if load > BUSY * cores:
+        console.print(f"the machine is busy (load {load:.1f} on {cores} cores): these times will be too long")
+
+
+def peers(console: Console) -> list[str]:
+    """Other people's programs that are there; of the others a line."""
+    there = installed()
+    for name in there:
+        if not there[name]:
+            console.print(
+                f'{PACKAGES[name]} is not installed and left out: pip install "repro[peers]" adds it'
+            )
+    return [name for name in there if there[name]]
+
+
+def hire(stack: ExitStack, console: Console) -> dict[Lane, Worker]:
+    """A worker for each part of the machine there is; closed with the stack."""
+    workers: dict[Lane, Worker] = {}
+    lanes: list[Lane] = ["1core", "cpu", "gpu"]
+    for lane in lanes if confinable() else lanes[1:]:
+        worker = stack.enter_context(closing(Worker(lane)))
+        if lane != "gpu" or worker.origin()["platform"] != "cpu":
+            workers[lane] = worker
+    if "1core" not in workers:
+        console.print("this system cannot tie a process to one core: rates of one core are left out")
+    if "gpu" not in workers:
+        console.print("JAX sees no GPU here: its rates are left out")
+    return workers
+
+
+def run(
+    workers: dict[Lane, Worker], plan: list[list[Subject]], length: Length, console: Console
+) -> dict[Subject, Timing]:
+    """Seconds of every subject of the plan."""
+    timings, total = {}, (1 + length.repeats) * sum(effort(subject) for group in plan for subject in group)
+    progress = Progress(console, total, time.perf_counter())
+    for group in plan:
+        progress.line(f"{len(group)} programs at {'x'.join(map(str, group[0].sizes))}")
+        compiled = {subject: workers[subject.lane].prepare(subject) for subject in group}
+        calls = {subject: partial(workers[subject.lane].call, subject) for subject in group}
+        seconds = in_turn(calls, length.repeats, lambda subject: progress.more(effort(subject)))
+        timings |= {subject: Timing(seconds[subject], compiled[subject]) for subject in group}
+        for worker in workers.values():
+            worker.forget()
+    return timings
+
+
+def effort(subject: Subject) -> float:
+    """About how long a call takes, in any unit."""
+    cores = 1 if subject.lane == "1core" else 2 if subject.lane == "cpu" else 1000
+    return (subject.flops or 10 * subject.bytes_moved) * SLOW[subject.program] / cores
+
+
+def recorded(
+    timings: dict[Subject, Timing], origins: dict[Lane, dict], profile: str, load: float, folder: Path
+) -> dict[Path, Record]:
+    """A record for each subject, by path: one for each machine, which a later run replaces."""
+    finished = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    records = {}
+    for subject, timing in timings.items():
+        origin = origins[subject.lane] | {
+            "precision": precision(subject),
+            "seeds_side_by_side": subject.n_seeds,
+            "wall_seconds": round(sum(timing.seconds), 2),
+            "load_average": round(load, 2),  # of one minute, before the first measurement
+            "finished": finished,
+        }
+        metrics, calls = measured(subject, timings), {"call_seconds": timing.seconds}
+        about = EXPERIMENT, subject.variant, profile, 0, as_config(subject), metrics, calls, None, origin
+        whatever_its_length = replace(subject, n_batches=1)
+        path = record_path(folder, subject.variant, 0, whatever_its_length, machine(origin))
+        records[path] = Record(*about)
+    return records
+
+
+def machine(origin: dict) -> str:
+    """What tells the machines of the table apart: the device, and of a CPU how many cores it has here."""
+    return f"{origin['device']}, {origin['cores']} cores" if origin["platform"] == "cpu" else origin["device"]
+
+
+def precision(subject: Subject) -> str:
+    """As provenance words it."""
+    if subject.precision == "float64":
+        return "float64"
+    products = {"float32": "highest", "tf32": "tf32", "bfloat16": "bfloat16"}[subject.precision]
+    return f"float32, matrix products {products}"
+
+
+def measured(subject: Subject, timings: dict[Subject, Timing]) -> dict[str, float]:
+    """The metrics of a subject, see results/README.md; the machine's own rates are those of the same run."""
+    timing = timings[subject]
+    bandwidth = fastest(timings, subject, "copy")
+    if subject.workload == "copy":
+        return {"gigabytes_per_second": bandwidth, "compile_seconds": timing.compile_seconds}
+    per_million = 1e6 / subject.n_cases
+    found = {
+        "seconds_per_update": timing.median / subject.n_batches,
+        "seconds_per_million_cases": timing.median * per_million,
+    }
+    if subject.sizes in (*MNIST, NETWORK):
+        found["seconds_per_epoch"] = timing.median * MNIST_CASES / subject.n_cases
+    found["gflops"] = subject.flops / timing.median / 1e9
+    if subject.workload != "matmul":
+        same, best = (fastest(timings, subject, "matmul", shape) for shape in (True, False))
+        found |= {
+            "fraction_of_matmul": found["gflops"] / same,
+            "fraction_of_best_matmul": found["gflops"] / best,
+        }
+        found["flops_floor_seconds_per_million_cases"] = subject.flops / best / 1e9 * per_million
+        found["bytes_floor_seconds_per_million_cases"] = subject.bytes_moved / bandwidth / 1e9 * per_million
+    return found | {"compile_seconds": timing.compile_seconds}
+
+
+def fastest(
+    timings: dict[Subject, Timing], subject: Subject, workload: str, same_shape: bool = False
+) -> float:
+    """The best rate that the subject's part of the machine has shown, by any library, in the subject's
+    precision, and where asked at its shapes: GFLOP/s of matrix products, GB/s of copying.
+    """
+
+    def alike(other: Subject) -> bool:
+        if other.workload != workload or other.lane != subject.lane:
+            return False
+        shapes = other.sizes == subject.sizes and other.batch_size == subject.batch_size
+        return workload == "copy" or (other.precision == subject.precision and (shapes or not same_shape))
+
+    rates = [
+        (other.bytes_moved if workload == "copy" else other.flops) / timing.median
+        for other, timing in timings.items()
+        if alike(other)
+    ]
+    return max(rates, default=float("nan")) / 1e9
+
+
+def took(paths: Iterable[Path], began: float) -> str:
+    """A closing line."""
+    return f"{len(list(paths))} records in {timedelta(seconds=round(time.perf_counter() - began))}"

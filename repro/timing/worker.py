@@ -1,0 +1,148 @@
+"""A child process that may use a part of the machine, and runs subjects there when it is asked to.
+
+A process of its own, because XLA counts the cores it may use once, when it starts, and threadpoolctl does
+not reach its threads: the child ties itself to its cores before it imports anything that computes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib.metadata import version
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+from repro.errors import UserError
+from repro.timing.subject import Lane, Subject
+
+SETTLE = 0.2  # seconds before a call: after the last one its library's threads spin on, as OpenBLAS's do
+
+
+class Worker:
+    """The child, seen from the parent. Close it when done."""
+
+    def __init__(self, lane: Lane):
+        context = get_context("spawn")
+        self.lane = lane
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(lane, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def origin(self) -> dict[str, Any]:
+        """Provenance of what is measured there."""
+        return self._ask("origin")
+
+    def prepare(self, subject: Subject) -> float:
+        """Have the subject ready to be timed; the seconds that compiling it took, 0 if nothing is."""
+        return self._ask("prepare", subject)
+
+    def call(self, subject: Subject) -> float:
+        """Seconds that a call of the subject takes."""
+        return self._ask("call", subject)
+
+    def forget(self) -> None:
+        """Free what the prepared subjects hold."""
+        self._ask("forget")
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(5)
+        self._process.kill()
+
+    def _ask(self, verb: str, *subjects: Subject):
+        what = " ".join([verb, *(subject.variant for subject in subjects)])
+        try:
+            self._pipe.send((verb, *subjects))
+            good, answer = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise UserError(f"the process that was to {what} died; it may lack memory") from error
+        if not good:
+            raise UserError(f"cannot {what}: {answer}")
+        return answer
+
+
+def serve(lane: Lane, pipe: Connection) -> None:
+    """Answer the parent until it hangs up."""
+    confine(lane)
+    desk = Desk(lane)
+    while True:
+        try:
+            verb, *arguments = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        try:
+            pipe.send((True, getattr(desk, verb)(*arguments)))
+        except KeyboardInterrupt:
+            return
+        except Exception as error:
+            pipe.send((False, f"{type(error).__name__}: {error}".splitlines()[0]))
+
+
+def confine(lane: Lane) -> None:
+    """Tie this process, and every thread it will start, to its part of the machine."""
+    if lane == "1core":
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the first one serves interrupts
+    if lane != "gpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+
+
+def confinable() -> bool:
+    """Whether this system can tie a process to some of its cores."""
+    return hasattr(os, "sched_setaffinity")
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if confinable() else os.cpu_count() or 1
+
+
+class Desk:
+    """What the child does for its parent."""
+
+    def __init__(self, lane: Lane):
+        self.lane = lane
+        self.calls = {}
+
+    def origin(self) -> dict[str, Any]:
+        """Provenance, with the BLAS libraries that NumPy and scikit-learn compute with."""
+        import numpy  # noqa: F401  threadpoolctl sees what is loaded
+        from threadpoolctl import threadpool_info
+
+        from repro.runs.record import cpu_name, provenance
+        from repro.timing.peers import PACKAGES, installed
+
+        packages = {PACKAGES[name]: version(PACKAGES[name]) for name, there in installed().items() if there}
+        origin = provenance("uniform random numbers", "", seeds_side_by_side=1)
+        blas = {f"{b['internal_api']} {b['version']} {b.get('architecture', '')}" for b in threadpool_info()}
+        more = {"host": cpu_name(), "cores_used": n_cores(), "blas": ", ".join(sorted(blas))}
+        return origin | more | {"packages": origin["packages"] | packages}
+
+    def prepare(self, subject: Subject) -> float:
+        """See Worker."""
+        if subject.program == "jax":
+            from repro.timing import jax_calls
+
+            self.calls[subject], compile_seconds = jax_calls.prepare(subject)
+            return compile_seconds
+        from repro.timing import numpy_calls, peers
+
+        room = peers if subject.program in peers.PACKAGES else numpy_calls
+        self.calls[subject] = room.prepare(subject)
+        return 0.0
+
+    def call(self, subject: Subject) -> float:
+        """See Worker. Other threads that would compute are held to the same cores."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(n_cores()):
+            time.sleep(SETTLE)
+            began = time.perf_counter()
+            self.calls[subject]()
+            return time.perf_counter() - began
+
+    def forget(self) -> None:
+        """See Worker."""
+        self.calls.clear()

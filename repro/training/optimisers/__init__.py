@@ -1,0 +1,1 @@
+"""How an optimiser goes from a minibatch to the next parameters."""
