@@ -21,7 +21,7 @@ from repro.runs.config import Optimiser
 from repro.runs.optimisers import objective, optimiser, trainer
 from repro.training.backprop import backprop_trainer
 from repro.training.fit import fit
-from repro.training.optimisers.conjugate_gradient import conjugate_gradient
+from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient
 from repro.training.optimisers.kfac import Factors, damped_roots
 from repro.training.optimisers.nesterov import momentum_schedule
 
@@ -41,7 +41,7 @@ def bowl(x):
 
 def update(f, x, n_line_searches):
     """Where one update from x ends, and the evaluations it took."""
-    optimiser = conjugate_gradient(n_line_searches)
+    optimiser = conjugate_gradient(ConjugateGradient(n_line_searches=n_line_searches))
     value, gradient = jax.value_and_grad(f)(x)
     updates, state = optimiser.update(gradient, optimiser.init(x), x, value=value, value_fn=f)
     return optax.apply_updates(x, updates), state.evaluations

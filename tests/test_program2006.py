@@ -23,7 +23,7 @@ from repro.timing import conjugate2006, program2006
 from repro.training.backprop import backprop_trainer
 from repro.training.fit import Trainer, batch_order, fit
 from repro.training.greedy import Pretraining, pretrain
-from repro.training.optimisers.conjugate_gradient import conjugate_gradient
+from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient
 
 SIZES = (16, 9, 5, 2)
 N_CASES, EPOCHS, BATCH = 43, 7, 6  # three ragged cases; the momentum changes after the fifth epoch
@@ -233,7 +233,7 @@ def wavy(x, module):
 def test_line_searches_over_hills_are_those_of_the_pipeline(n_starts=300, n_searches=3):
     def by_pipeline(x):
         value, gradient = wavy(x, jnp)
-        optimiser = conjugate_gradient(n_searches)
+        optimiser = conjugate_gradient(ConjugateGradient(n_line_searches=n_searches))
         state = optimiser.init(x)
         updates, state = optimiser.update(gradient, state, x, value=value, value_fn=lambda x: wavy(x, jnp)[0])
         return x + updates, state.evaluations
@@ -257,7 +257,7 @@ def test_failed_searches_are_taken_as_the_pipeline_takes_them(slant):
     f = partial(kinked, slant)
     x = jnp.array([-1.2, 1.0, 0.7])
     value, gradient = jax.value_and_grad(f)(x)
-    optimiser = conjugate_gradient(4)
+    optimiser = conjugate_gradient(ConjugateGradient(n_line_searches=4))
     updates, state = optimiser.update(gradient, optimiser.init(x), x, value=value, value_fn=f)
     by_jax = jax.jit(jax.value_and_grad(f))
     theirs, evaluations = conjugate2006.minimise(lambda x: [*map(np.asarray, by_jax(x))], np.asarray(x), 4)

@@ -1,36 +1,191 @@
-"""How one autoencoder is trained, as a choice."""
+"""What a run is: a typed value, checked when it is made. Whatever can move a number is in it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Any, Literal, get_args
 
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+
+from repro.errors import UserError
 from repro.models.autoencoder import Activation
-from repro.runs.outcome import Fold
 from repro.training.greedy import Pretraining
+from repro.training.optimisers import ConjugateGradient, FirstOrder, Optimiser
+from repro.typed import choice, in_one_line
 
-Start = Literal["pretrained", "gaussian", "fan-in", "glorot", "sparse", "he"]
-Optimiser = Literal["cg", "sgd", "momentum", "nag", "adam", "lbfgs", "hf", "kfac", "muon"]
+Positive = Annotated[int, Field(ge=1)]
+BY_KIND = Field(discriminator="kind"), BeforeValidator(lambda x: {"kind": x} if isinstance(x, str) else x)
+Matmul = Literal["highest", "tensorfloat32", "BF16_BF16_F32", "TF32_TF32_F32_X3", "BF16_BF16_F32_X6"]
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One way to train one autoencoder; defaults are those of the 2006 program [hinton2006code]."""
+@choice
+class Network:
+    """A deep autoencoder; the decoder mirrors the encoder, the code is linear."""
 
-    widths: tuple[int, ...] = (1000, 500, 250, 30)  # hidden layers of the encoder, the code last
-    start: Start = "pretrained"
-    start_scale: float = 0.1  # standard deviation of the weights of untrained RBMs
-    start_factor: float = 1.0  # what the weights of the other random starts are multiplied by
+    widths: tuple[Positive, ...]  # hidden layers of the encoder, the code last
     activation: Activation = "logistic"
-    pretraining: Pretraining = field(default_factory=Pretraining)
-    optimiser: Optimiser = "cg"
-    momentum: float = 0.9  # of "momentum"; of "nag" where it stops growing
-    schedule: Literal["constant", "cosine"] = "constant"  # of the learning rate
+
+
+@choice
+class Pretrained:
+    """A stack of RBMs, trained layer by layer and unrolled   [hinton2006science]."""
+
+    pretraining: Pretraining = Pretraining()
+    scale: float = 0.1  # standard deviation of the weights that the RBMs start from
+    kind: Literal["pretrained"] = "pretrained"
+
+
+@choice
+class Gaussian:
+    """The stack that pretraining starts from, unrolled untouched: weights N(0, scale²)."""
+
+    scale: float = 0.1
+    kind: Literal["gaussian"] = "gaussian"
+
+
+@choice
+class FanIn:
+    """N(0, 1/fan-in) times the factor   [lecun1998efficient]."""
+
+    factor: float = 1.0
+    kind: Literal["fan-in"] = "fan-in"
+
+
+@choice
+class Glorot:
+    """Uniform on ±√(6 / (fan-in + fan-out)) times the factor   [glorot2010understanding]."""
+
+    factor: float = 1.0
+    kind: Literal["glorot"] = "glorot"
+
+
+@choice
+class Sparse:
+    """N(0, 1) times the factor for some inputs of each unit, 0 for the others   [martens2010hf]."""
+
+    n_incoming: Positive = 15
+    factor: float = 1.0
+    kind: Literal["sparse"] = "sparse"
+
+
+@choice
+class He:
+    """N(0, 2/fan-in) times the factor   [he2015delving]."""
+
+    factor: float = 1.0
+    kind: Literal["he"] = "he"
+
+
+Start = Pretrained | Gaussian | FanIn | Glorot | Sparse | He
+
+
+@choice
+class Epochs:
+    """So many epochs of fine-tuning."""
+
+    n: Positive = 200
+    kind: Literal["epochs"] = "epochs"
+
+
+@choice
+class Flops:
+    """So many operations in all, pretraining and the choice of a rate included: arms can be matched."""
+
+    total: Annotated[float, Field(gt=0)]
+    kind: Literal["flops"] = "flops"
+
+
+@choice
+class Rates:
+    """Learning rates to choose from, on the validation cases, each for so many epochs of fine-tuning."""
+
+    candidates: Annotated[tuple[float, ...], Field(min_length=1)]
+    n_epochs: Positive
+
+
+@choice
+class Precision:
+    """Of the matrix products, by phase: names that `jax.default_matmul_precision` takes."""
+
+    pretraining: Matmul = "highest"  # float32 stays float32 on accelerators
+    finetuning: Matmul = "highest"
+
+
+@choice
+class Autoencoding:
+    """One way to train one autoencoder on one data set; defaults are the 2006 program's [hinton2006code]."""
+
+    data: str
+    network: Network
+    start: Annotated[Start, *BY_KIND] = Pretrained()
+    optimiser: Annotated[Optimiser, *BY_KIND] = ConjugateGradient()
+    budget: Annotated[Epochs | Flops, *BY_KIND] = Epochs()
+    batch_size: Positive | None = 1000  # of fine-tuning; None: all training cases
     l2: float = 0.0  # half of it times the squared weights is added to the loss
-    learning_rate: float | None = None  # None: to be chosen from `rates`, or the optimiser has none
-    rates: tuple[float, ...] = ()  # candidates, compared on the validation cases
-    rate_epochs: int = 0  # fine-tuning epochs given to each candidate
-    n_epochs: int = 200  # of fine-tuning
-    batch_size: int | None = 1000  # of fine-tuning; None: all training cases
-    n_reports: int | None = None  # scores during fine-tuning; None: one after every epoch
-    fold: Fold = "final"
+    tuning: Rates | None = None  # where the optimiser's rate comes from
+    precision: Precision = Precision()
+    n_reports: Positive | None = None  # scores during fine-tuning; None: one after every epoch
+    kind: Literal["autoencoding"] = "autoencoding"
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that comes from nowhere, or rates of an optimiser that has none.
+
+        Raises:
+            ValueError: naming the fields.
+        """
+        has_rate = isinstance(self.optimiser, get_args(FirstOrder))
+        if self.tuning and not has_rate:
+            raise ValueError(f"tuning has rates, but {self.optimiser.kind} chooses its own steps")
+        if has_rate and self.tuning is None and self.optimiser.learning_rate is None:
+            raise ValueError(f"{self.optimiser.kind} needs a learning_rate, or tuning to choose it")
+
+
+@choice
+class Tuning:
+    """The choice of a run's rate: every candidate from the same start, without the validation cases."""
+
+    run: Autoencoding
+    kind: Literal["tuning"] = "tuning"
+
+    @property
+    def data(self) -> str:
+        """The data set."""
+        return self.run.data
+
+
+@choice
+class PrincipalComponents:
+    """PCA with a code of n_components; 0 components reconstruct everything as the mean training case."""
+
+    data: str
+    n_components: Annotated[int, Field(ge=0)]
+    kind: Literal["pca"] = "pca"
+
+
+@choice
+class SemanticAnalysis:
+    """Latent semantic analysis (LSA) of log(1 + count) with a code of n_components   [hinton2006science]."""
+
+    data: str
+    n_components: Positive
+    kind: Literal["lsa"] = "lsa"
+
+
+Config = Autoencoding | Tuning | PrincipalComponents | SemanticAnalysis
+_ANY = TypeAdapter(Annotated[Config, *BY_KIND])
+
+
+def from_json(config: dict[str, Any]) -> Config:
+    """The typed value of a record's configuration.
+
+    Raises:
+        UserError: if it is not one, naming the field and the choices.
+    """
+    try:
+        return _ANY.validate_python(config)
+    except ValidationError as error:
+        raise UserError(in_one_line(error)) from error
+
+
+def deterministic(config: Config) -> bool:
+    """Whether all seeds give the same."""
+    return isinstance(config, PrincipalComponents | SemanticAnalysis)

@@ -1,6 +1,7 @@
 """The evidence: one JSON file per variant and seed, with everything needed to know where it came from.
 
-Arrays for the figures lie beside the record in an .npz file of the same name, held to its checksum.
+A record vouches for itself by a checksum, and for the arrays beside it (an .npz file of the same name) by
+another. Its place says what it is: `<experiment>/<variant>.seed<seed>.<identity>.json`.
 """
 
 from __future__ import annotations
@@ -9,24 +10,18 @@ import hashlib
 import io
 import json
 import math
-import os
-import platform
-import subprocess
-from dataclasses import MISSING, asdict, fields, is_dataclass
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from repro.atomic import write_atomically
 from repro.errors import UserError
+from repro.typed import as_json, in_one_line
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
-ROOT = Path(__file__).resolve().parents[2]
-CODE = ("repro", "experiments", "pyproject.toml", "constraints.txt")  # what can move a number
+ORIGIN = ("commit", "data_sha256", "platform", "device", "cores", "seeds_side_by_side", "wall_seconds")
+ORIGIN += ("load_average", "finished")
 
 
 class Record(NamedTuple):
@@ -36,100 +31,94 @@ class Record(NamedTuple):
     variant: str
     profile: str
     seed: int
+    identity: str  # of what was run
     config: dict[str, Any]
-    metrics: dict[str, Any]  # units in the name; see results/README.md
-    curves: dict[str, Any]  # one entry per epoch
+    metrics: dict[str, float | None]  # units in the name; see results/README.md
+    curves: dict[str, list[float | None]]  # one entry per epoch
     arrays: str | None  # SHA-256 of the .npz file beside the record
     provenance: dict[str, Any]
 
 
-def as_config(config: Any) -> dict[str, Any]:
-    """A configuration dataclass as plain JSON, its kind included."""
-    return {"kind": type(config).__name__, **json.loads(json.dumps(asdict(config)))}
+_RECORD = TypeAdapter(Record)
 
 
-def identity(config: Any, device: str) -> str:
-    """Eight hex digits that differ whenever the configuration or the kind of device (cpu, gpu) does.
-
-    Fields at their defaults are left out, so that a new field does not disown old records.
-    """
-    text = json.dumps([type(config).__name__, _choices(config), device], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def identity(config: Any, data_sha256: str, platform: str) -> str:
+    """Eight hex digits that differ whenever the configuration, the data or the kind of device does."""
+    return digest([as_json(config), data_sha256, platform])[:8]
 
 
-def _choices(config: Any) -> dict[str, Any]:
-    """The fields that are not at their defaults, nested configurations likewise."""
-    chosen = {}
-    for field in fields(config):
-        value = getattr(config, field.name)
-        default = field.default if field.default_factory is MISSING else field.default_factory()
-        if value != default:
-            chosen[field.name] = _choices(value) if is_dataclass(value) else value
-    return chosen
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value, whatever the order of its fields."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def record_path(folder: Path, variant: str, seed: int, config: Any, device: str) -> Path:
-    """Where the record of this run is or will be."""
-    return folder / f"{variant}.seed{seed}.{identity(config, device)}.json"
+def record_path(folder: Path, experiment: str, variant: str, seed: int, of: str) -> Path:
+    """Where in the folder of a profile the record of this identity is or will be."""
+    return folder / experiment / f"{variant}.seed{seed}.{of}.json"
 
 
-def save_records(records: dict[Path, tuple[Record, dict[str, np.ndarray]]]) -> None:
+def save_records(folder: Path, records: list[tuple[Record, dict[str, np.ndarray]]]) -> list[Path]:
     """Write all arrays, then the records that vouch for them; each file is there whole or not at all."""
-    for path, (record, arrays) in records.items():
+    paths = []
+    for record, arrays in records:
+        path = record_path(folder, record.experiment, record.variant, record.seed, record.identity)
+        paths.append(path)
         if arrays:
             content = io.BytesIO()
             np.savez_compressed(content, allow_pickle=False, **arrays)
             write_atomically(path.with_suffix(".npz"), content.getvalue())
-            checksum = hashlib.sha256(content.getvalue()).hexdigest()
-            records = records | {path: (record._replace(arrays=checksum), arrays)}
-    for path, (record, _) in records.items():
-        write_atomically(path, _as_json(record).encode())
+            record = record._replace(arrays=hashlib.sha256(content.getvalue()).hexdigest())
+        write_atomically(path, as_text(record).encode())
+    return paths
 
 
-def load_record(path: Path) -> Record:
-    """Read one record.
+def load_records(folder: Path, experiment: str | None = None) -> dict[Path, Record]:
+    """Every record below the folder of a profile, or of one experiment of it, by path.
 
     Raises:
-        UserError: if the file is not a record.
+        UserError: if a file is no record, has been edited, or does not lie where its record belongs.
     """
+    below = folder / experiment if experiment else folder
+    return {path: load_record(path, folder) for path in sorted(below.rglob("*.seed*.json"))}
+
+
+def load_record(path: Path, folder: Path | None = None) -> Record:
+    """Read one record, and hold it to its checksum, its place in the folder and its arrays being there.
+
+    Raises:
+        UserError: if it is not a record as it was written.
+    """
+    remedy = "delete it and run its experiment again"
     try:
-        record = Record(**json.loads(path.read_text()))
-        return record._replace(metrics=_with_nan(record.metrics), curves=_with_nan(record.curves))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{path} is not a record ({error}): delete it and run its experiment again"
-        ) from error
-
-
-def check_recorded(path: Path, config: Any) -> Record:
-    """The record at `path`, if it is of this very configuration.
-
-    Raises:
-        UserError: if a default has changed since, which the name of the file does not show.
-    """
-    record, asked = load_record(path), as_config(config)
-    changed = [name for name in record.config.keys() & asked if differs(record.config[name], asked[name])]
-    if changed:
-        raise UserError(f"{path} was recorded with another {', '.join(changed)}: move it away and run again")
-    return record
-
-
-def differs(old: Any, new: Any) -> bool:
-    """Whether two configurations differ in a field that both have."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return any(differs(old[name], new[name]) for name in old.keys() & new)
-    return old != new
+        content = json.loads(path.read_text(encoding="utf-8"))
+        checksum = content.pop("sha256", None)
+        record = _RECORD.validate_python(Record(**content))
+        lacking = [name for name in ORIGIN if name not in record.provenance]
+    except ValidationError as error:
+        raise UserError(f"{path} is not a record ({in_one_line(error)}): {remedy}") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not a record ({error}): {remedy}") from error
+    if lacking:
+        raise UserError(f"{path} is not a record (no provenance of {', '.join(lacking)}): {remedy}")
+    if checksum != digest(content):
+        raise UserError(f"{path} has been edited since it was written: {remedy}")
+    place = record_path(folder, record.experiment, record.variant, record.seed, record.identity) if folder else path
+    if place != path:
+        raise UserError(f"{path} is a record of {place.relative_to(place.parents[1])}: delete it, or move it there")
+    if record.arrays and not path.with_suffix(".npz").is_file():
+        raise UserError(f"{path.with_suffix('.npz')} is missing: delete {path.name} and run its experiment again")
+    return record._replace(metrics=_with_nan(record.metrics), curves=_with_nan(record.curves))
 
 
 def load_arrays(path: Path, record: Record) -> dict[str, np.ndarray]:
-    """The arrays of the record at `path`.
+    """The arrays of the record at `path`; none if it has none.
 
     Raises:
-        UserError: if they are missing, or are not the ones that the record vouches for.
+        UserError: if they are not the ones that the record vouches for.
     """
+    if record.arrays is None:
+        return {}
     beside = path.with_suffix(".npz")
-    if not beside.is_file():
-        raise UserError(f"{beside} is missing: delete {path.name} and run its experiment again")
     content = beside.read_bytes()
     if hashlib.sha256(content).hexdigest() != record.arrays:
         raise UserError(f"{beside} is not what its record was written with: delete both and run again")
@@ -137,53 +126,18 @@ def load_arrays(path: Path, record: Record) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, Any]:
-    """Where a number comes from: code, data, software and machine."""
-    commit, dirty = revision()
-    device = jax.devices()[0]
-    return {
-        "commit": commit,
-        "dirty": dirty,
-        "data": data_source,
-        "data_sha256": data_checksum,
-        "platform": device.platform,
-        "device": cpu_name() if device.platform == "cpu" else device.device_kind,
-        "cores": os.cpu_count(),
-        "precision": f"float32, matrix products {_matmul_precision()}",
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-        **more,
-    }
+def as_text(record: Record) -> str:
+    """One line per field, and one per entry of a field that is a dictionary; its checksum last."""
+    content = record._asdict() | {"metrics": _plain(record.metrics), "curves": _plain(record.curves)}
+    content = json.loads(json.dumps(content))
+    content["sha256"] = digest(content)
 
+    def line(value):
+        if not isinstance(value, dict):
+            return json.dumps(value)
+        return "{\n" + ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items()) + "\n }"
 
-@lru_cache
-def revision() -> tuple[str, bool | None]:
-    """Commit of this checkout, and whether its code differs from it; asked once per process.
-
-    Where there is no checkout of ours, REPRO_COMMIT may name the commit.
-    """
-
-    def git(*args):
-        command = ["git", "-C", str(ROOT), *args]
-        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).strip()
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() == ROOT:
-            return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", *CODE))
-    except (OSError, subprocess.CalledProcessError):
-        pass
-    return os.environ.get("REPRO_COMMIT", "unknown"), None
-
-
-@lru_cache
-def code_digest() -> str:
-    """Eight hex digits of the library's text: a checkpoint is continued by the code that wrote it alone."""
-    files = sorted((ROOT / "repro").rglob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
-
-
-def _matmul_precision() -> str:
-    return jax.config.values["jax_default_matmul_precision"] or "default"
+    return "{\n" + ",\n".join(f" {json.dumps(k)}: {line(v)}" for k, v in content.items()) + "\n}\n"
 
 
 def _with_nan(values: Any) -> Any:
@@ -193,29 +147,6 @@ def _with_nan(values: Any) -> Any:
     if isinstance(values, list):
         return [_with_nan(value) for value in values]
     return math.nan if values is None else values
-
-
-def cpu_name() -> str:
-    """The processor, as it names itself."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _as_json(record: Record) -> str:
-    """One line per field, and one per entry of a field that is a dictionary."""
-
-    def line(value):
-        if not isinstance(value, dict):
-            return json.dumps(_plain(value))
-        return (
-            "{\n"
-            + ",\n".join(f"  {json.dumps(k)}: {json.dumps(_plain(v))}" for k, v in value.items())
-            + "\n }"
-        )
-
-    return "{\n" + ",\n".join(f" {json.dumps(k)}: {line(v)}" for k, v in record._asdict().items()) + "\n}\n"
 
 
 def _plain(value: Any) -> Any:

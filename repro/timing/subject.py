@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import Literal
 
 from repro.training.flops import backprop_flops, contrastive_flops
+from repro.typed import choice
 
 Program = Literal["program2006", "jax", "sklearn", "torch", "numpy"]
 Workload = Literal["cd1", "backprop", "matmul", "copy"]
@@ -19,7 +19,7 @@ ITEMSIZE = {"float64": 8, "float32": 4, "tf32": 4, "bfloat16": 4}  # what is sto
 CODE_SIZE = 30  # of the MNIST autoencoder; these hidden units are linear
 
 
-@dataclass(frozen=True)
+@choice
 class Subject:
     """One thing to time; a timed call learns from `n_batches` minibatches for every seed.
 
@@ -37,6 +37,7 @@ class Subject:
     precision: Precision = "float32"  # of the matrix products; 64 bits throughout for "float64"
     n_seeds: int = 1  # side by side in one program
     of_curve: bool = False  # one of several lengths at which cost against cases is measured
+    kind: Literal["timing"] = "timing"
 
     @property
     def variant(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -14,9 +13,10 @@ from jaxtyping import Array, Float
 from repro.models.rbm import RBM, Units, bias_factor, hidden_mean, visible_mean
 from repro.training.fit import Trainer
 from repro.training.gibbs import gibbs_chain
+from repro.typed import choice
 
 
-@dataclass(frozen=True)
+@choice
 class Contrastive:
     """How one RBM is trained; defaults are those of the authors' program [hinton2006code, rbm.m]."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -16,15 +16,16 @@ from repro.models.rbm import RBM, Units, hidden_mean
 from repro.models.stack import Stack
 from repro.training.contrastive import Contrastive, contrastive_trainer
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
+from repro.typed import choice
 
 
-@dataclass(frozen=True)
+@choice
 class Pretraining:
     """How a stack is pretrained; defaults as in the authors' program [hinton2006code, mnistdeepauto.m]."""
 
     n_epochs: int = 50  # per layer
     batch_size: int = 100
-    contrastive: Contrastive = field(default_factory=Contrastive)
+    contrastive: Contrastive = Contrastive()
     top_learning_rate: float = 0.001  # of the RBM with linear hidden units [hinton2006code, rbmhidlinear.m]
     first_learning_rate: float | None = None  # of the lowest RBM, where it is not that of the others
     first_n_epochs: int | None = None  # likewise

@@ -7,16 +7,24 @@ search. Polak-Ribière directions, a fixed number of line searches per minibatch
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from repro.training.optimisers.line_search import Point, dot, line_search
+from repro.training.optimisers.line_search import Point, WolfePowell, dot, line_search
+from repro.typed import choice
 
-RATIO = 100.0  # at most this much longer a first step than the last line search's
+
+@choice
+class ConjugateGradient:
+    """Defaults are those of the authors' program   [hinton2006code, backprop.m]."""
+
+    n_line_searches: int = 3  # for each minibatch
+    line_search: WolfePowell = WolfePowell()
+    kind: Literal["cg"] = "cg"
 
 
 class ConjugateGradientState(NamedTuple):
@@ -37,7 +45,7 @@ class _Turn(NamedTuple):
     evaluations: Int[Array, ""]
 
 
-def conjugate_gradient(n_line_searches: int = 3) -> optax.GradientTransformationExtraArgs:
+def conjugate_gradient(how: ConjugateGradient) -> optax.GradientTransformationExtraArgs:
     """Polak-Ribière conjugate gradients   [hinton2006code, minimize.m and backprop.m].
 
     The network's weights are one vector. `update` takes optax's extra arguments `value` and `value_fn`
@@ -54,10 +62,10 @@ def conjugate_gradient(n_line_searches: int = 3) -> optax.GradientTransformation
         del state
         start = _steepest(updates, extra_args["value"])
         turn = _Turn(params, updates, *start, failures=jnp.int32(0), evaluations=jnp.int32(1))
-        body = _next_turn(jax.value_and_grad(extra_args["value_fn"]))
+        body = _next_turn(how.line_search, jax.value_and_grad(extra_args["value_fn"]))
 
         def unfinished(numbered):
-            return (numbered[0] < n_line_searches) & (numbered[1].failures < 2)
+            return (numbered[0] < how.n_line_searches) & (numbered[1].failures < 2)
 
         _, turn = jax.lax.while_loop(unfinished, lambda n: (n[0] + 1, body(n[1])), (0, turn))
         return optax.tree.sub(turn.params, params), ConjugateGradientState(turn.evaluations)
@@ -71,14 +79,16 @@ def _steepest(gradient, value):
     return optax.tree.scale(-1, gradient), Point(jnp.zeros_like(value), value, slope), 1 / (1 - slope)
 
 
-def _next_turn(value_and_grad: Callable) -> Callable[[_Turn], _Turn]:
+def _next_turn(how: WolfePowell, value_and_grad: Callable) -> Callable[[_Turn], _Turn]:
     """One line search and the choice of the next direction."""
 
     def turn(old: _Turn) -> _Turn:
-        search, success = line_search(value_and_grad, old.params, old.direction, old.here, old.first_step)
+        search, success = line_search(
+            how, value_and_grad, old.params, old.direction, old.here, old.first_step
+        )
         evaluations = old.evaluations + search.evaluations
         params = optax.tree.add_scale(old.params, search.trial.step, old.direction)
-        onward = _conjugate(old, search.trial, search.gradient)
+        onward = _conjugate(how, old, search.trial, search.gradient)
         forward = _Turn(params, search.gradient, *onward, jnp.int32(0), evaluations)
         again = _steepest(old.gradient, old.here.value)
         back = _Turn(old.params, old.gradient, *again, old.failures + 1, evaluations)
@@ -87,7 +97,7 @@ def _next_turn(value_and_grad: Callable) -> Callable[[_Turn], _Turn]:
     return turn
 
 
-def _conjugate(old: _Turn, trial: Point, gradient: PyTree):
+def _conjugate(how: WolfePowell, old: _Turn, trial: Point, gradient: PyTree):
     """The Polak-Ribière direction from the trial point, its line's origin and first step."""
     beta = (dot(gradient, gradient) - dot(old.gradient, gradient)) / dot(old.gradient, old.gradient)
     direction = optax.tree.add_scale(optax.tree.scale(-1, gradient), beta, old.direction)
@@ -95,5 +105,5 @@ def _conjugate(old: _Turn, trial: Point, gradient: PyTree):
     direction = jax.tree.map(lambda d, g: jnp.where(downhill, d, -g), direction, gradient)
     slope = dot(gradient, direction)
     tiny = jnp.finfo(slope.dtype).tiny
-    first_step = trial.step * jnp.minimum(RATIO, old.here.slope / (slope - tiny))
+    first_step = trial.step * jnp.minimum(how.ratio, old.here.slope / (slope - tiny))
     return direction, Point(jnp.zeros_like(trial.value), trial.value, slope), first_step

@@ -8,8 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,22 +18,26 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from repro.training.fit import Trainer
 from repro.training.objective import Objective, gauss_newton, new_damping
+from repro.typed import choice
 
-DAMP = 1.5  # by which damping grows or shrinks  [martens2010hf, section 4.1]
-KEEP = 1.3  # iterates number ⌈1.3^j⌉ are kept for backtracking  [section 4.6]
-SHRINK, PROMISE, MAX_SHRINKS = 0.8, 0.01, 60  # of the line search along the step
 PRODUCT, FORWARD = 4 / 3, 1 / 3  # matrix products of one product G v, one loss, over those of one gradient
 
 
-@dataclass(frozen=True)
+@choice
 class HessianFree:
     """Defaults are those of the author's program for these networks   [martens2010code]."""
 
     damping: float = 45.0  # at first
+    damp: float = 1.5  # by which damping grows or shrinks  [martens2010hf, section 4.1]
     max_iterations: int = 250  # of conjugate gradients
     tolerance: float = 0.0005  # relative progress per iteration at which they stop
     decay: float = 0.95  # of the last solution, where the next search starts
     share: float = 0.25  # of the minibatch that curvature is measured on
+    keep: float = 1.3  # iterates number ⌈keep^j⌉ are kept for backtracking  [martens2010hf, section 4.6]
+    shrink: float = 0.8  # of the line search along the step
+    promise: float = 0.01  # what of the slope's promise ends it
+    max_shrinks: int = 60
+    kind: Literal["hf"] = "hf"
 
 
 class HessianFreeState(NamedTuple):
@@ -89,7 +92,7 @@ def hessian_free_trainer(objective: Objective, config: HessianFree) -> Trainer:
 
         chosen, reached, n_back = backtrack(solved, loss)
         promised = gradient @ chosen + 0.5 * chosen @ curve(chosen)
-        length, n_line = shorten(loss, chosen, value, reached, gradient @ chosen)
+        length, n_line = shorten(config, loss, chosen, value, reached, gradient @ chosen)
         n_losses = (n_back + n_line).astype(value.dtype)
         products = PRODUCT * len(part) / len(batch) * (solved.iterations + 2).astype(value.dtype)
         info = {
@@ -98,23 +101,23 @@ def hessian_free_trainer(objective: Objective, config: HessianFree) -> Trainer:
             "iterations": solved.iterations,
             "evaluations": 1 + products + FORWARD * n_losses,
         }
-        damping = new_damping(state.damping, (reached - value) / promised, DAMP)
+        damping = new_damping(state.damping, (reached - value) / promised, config.damp)
         return HessianFreeState(unravel(flat + length * chosen), solved.x, damping), info
 
     return Trainer(init, step)
 
 
-def marks(max_iterations: int) -> list[int]:
+def marks(config: HessianFree) -> list[int]:
     """The iterations whose iterates are kept."""
-    powers = (math.ceil(KEEP**j) for j in itertools.count())
-    return sorted(set(itertools.takewhile(lambda i: i <= max_iterations, powers)))
+    powers = (math.ceil(config.keep**j) for j in itertools.count())
+    return sorted(set(itertools.takewhile(lambda i: i <= config.max_iterations, powers)))
 
 
 def solve(product: Callable, b: Float[Array, " P"], start: Float[Array, " P"], config: HessianFree) -> Solved:
     """Conjugate gradients on A x = b until φ has fallen by less than `tolerance` per iteration, relative to
     its value, over the last max(10, i/10) iterations   [martens2010hf, section 4.4].
     """
-    places = marks(config.max_iterations)
+    places = marks(config)
     at = np.full(config.max_iterations + 1, len(places))  # where iterate i is kept; beyond: nowhere
     at[places] = np.arange(len(places))
 
@@ -169,18 +172,20 @@ def backtrack(solved: Solved, loss: Callable) -> tuple[Float[Array, " P"], Float
     return best, lowest, last - at + 1
 
 
-def shorten(loss: Callable, step, value, reached, slope) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    """The largest power of .8 by which the step, times it, lowers the loss by a hundredth of what the slope
-    promises; 0 if there is none. Also how many losses were computed.
+def shorten(
+    config: HessianFree, loss: Callable, step, value, reached, slope
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """The largest power of `shrink` by which the step, times it, lowers the loss by `promise` times what the
+    slope promises; 0 if there is none. Also how many losses were computed.
     """
 
     def missed(state):
         length, reached, n = state
-        return ~(reached <= value + PROMISE * length * slope) & (n < MAX_SHRINKS)
+        return ~(reached <= value + config.promise * length * slope) & (n < config.max_shrinks)
 
     def shrink(state):
         length, _, n = state
-        return SHRINK * length, loss(SHRINK * length * step), n + 1
+        return config.shrink * length, loss(config.shrink * length * step), n + 1
 
     state = jax.lax.while_loop(missed, shrink, (jnp.ones_like(value), reached, jnp.int32(0)))
     length, reached, n = state

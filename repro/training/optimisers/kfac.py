@@ -7,28 +7,29 @@ block-diagonal version with momentum, for networks whose layers are matrices and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.scipy.linalg import cho_factor, cho_solve
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from repro.training.fit import Trainer
+from repro.training.flops import backprop_flops
 from repro.training.objective import Objective, curvature_between, new_damping
-
-EVERY = 5  # updates between two adaptations of the damping, and between two inversions
-DAMP = (20 / 19) ** EVERY  # by which damping grows or shrinks  [martens2015kfac, section 6.5]
+from repro.typed import choice
 
 
-@dataclass(frozen=True)
+@choice
 class KFAC:
     """Defaults are those of the paper   [martens2015kfac, section 13]."""
 
     damping: float = 150.0  # at first
+    damp: float = 20 / 19  # by which damping grows or shrinks in an update  [martens2015kfac, section 6.5]
+    period: int = 5  # updates between two adaptations of the damping, and between two inversions
     decay: float = 0.95  # of the factors' running averages, once there are enough updates
+    kind: Literal["kfac"] = "kfac"
 
 
 class Factors(NamedTuple):
@@ -62,7 +63,7 @@ def kfac_trainer(objective: Objective, network: Network, config: KFAC) -> Traine
     """One step per minibatch along the best combination of the preconditioned gradient and the last change.
 
     Info: `loss`, before the update; `damping`; `evaluations`, the matrix products of an update in units of
-    those of the loss with its gradient, inversions left out.
+    those of the loss with its gradient.
     """
 
     def init(key, params, inputs):
@@ -81,7 +82,7 @@ def kfac_trainer(objective: Objective, network: Network, config: KFAC) -> Traine
         decay = jnp.minimum(1 - 1 / (state.n_updates + 1).astype(value.dtype), config.decay)
         seen = statistics(key, network, objective, state.params, batch)
         factors = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.factors, seen)
-        due = (state.n_updates % EVERY == 0) | (state.n_updates < 3)
+        due = (state.n_updates % config.period == 0) | (state.n_updates < 3)
         total = state.damping + objective.l2
         roots = jax.lax.cond(due, lambda: damped_roots(factors, total), lambda: state.roots)
         uphill = network.from_layers(precondition(network.to_layers(gradient), roots))
@@ -93,11 +94,11 @@ def kfac_trainer(objective: Objective, network: Network, config: KFAC) -> Traine
         params = optax.tree.add(state.params, change)
 
         def adapt():
-            return new_damping(state.damping, (objective.value(params, batch) - value) / promised, DAMP)
+            return new_damping(state.damping, (objective.value(params, batch) - value) / promised, config.damp**config.period)
 
         n = state.n_updates + 1
-        damping = jax.lax.cond(n % EVERY == 0, adapt, lambda: state.damping)
-        info = {"loss": value, "damping": damping, "evaluations": jnp.float32(update_cost(factors))}
+        damping = jax.lax.cond(n % config.period == 0, adapt, lambda: state.damping)
+        info = {"loss": value, "damping": damping, "evaluations": update_cost(factors, len(batch), due)}
         return KFACState(params, change, factors, roots, damping, n), info
 
     return Trainer(init, step)
@@ -162,10 +163,17 @@ def combine(directions: list[PyTree], slopes: Float[Array, " D"], curvature: Flo
     return change, 0.5 * (alpha * slopes[0] + mu * slopes[1])
 
 
-def update_cost(factors: list[Factors]) -> float:
-    """Matrix products of one update over those of a gradient, with W weights 6 W flops a case: the gradient,
-    2/3 of one for the drawn targets, 1/3 forward, 2/3 for each of two directions, and 2 (I² + O²) of factors.
+def update_cost(factors: list[Factors], n_cases: int, due: Bool[Array, ""]) -> Float[Array, ""]:
+    """Operations of one update on a minibatch over those of the loss with its gradient.
+
+    Of W weights: the gradient, 4 W a case for the drawn targets' gradient, 2 W forward, 4 W for each of two
+    directions and 2 (I² + O²) of factors; for the whole minibatch 2 I² O + 2 O² I of triangular solutions,
+    and where an inversion is due (I³ + O³) / 3 of Cholesky factors.
     """
-    weights = sum((len(f.inputs) - 1) * len(f.outputs) for f in factors)
-    squares = sum(len(f.inputs) ** 2 + len(f.outputs) ** 2 for f in factors)
-    return 1 + 2 / 3 + 1 / 3 + 4 / 3 + squares / (3 * weights)
+    shapes = [(len(f.inputs), len(f.outputs)) for f in factors]
+    weights = sum((i - 1) * o for i, o in shapes)
+    gradient = backprop_flops((*[i - 1 for i, _ in shapes], shapes[-1][1]), n_cases)
+    of_cases = n_cases * (14 * weights + sum(2 * (i**2 + o**2) for i, o in shapes))
+    solutions = sum(2 * i * o * (i + o) for i, o in shapes)
+    inversions = sum((i**3 + o**3) / 3 for i, o in shapes)
+    return 1 + (of_cases + solutions + jnp.where(due, inversions, 0.0).astype(jnp.float32)) / gradient

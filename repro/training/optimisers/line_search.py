@@ -14,11 +14,19 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-RHO = 0.01  # Armijo: the value must fall by this fraction of what the slope promises
-SIG = 0.5  # curvature: the slope must shrink to this fraction
-INTERPOLATE = 0.1  # stay this fraction of the bracket away from its ends
-EXTRAPOLATE = 3.0  # at most this many times the current step
-MAX_EVALUATIONS = 20  # per line search, after the first trial
+from repro.typed import choice
+
+
+@choice
+class WolfePowell:
+    """When a line search ends and where it looks; defaults are those of `minimize` of 2001."""
+
+    rho: float = 0.01  # Armijo: the value must fall by this fraction of what the slope promises
+    sig: float = 0.5  # curvature: the slope must shrink to this fraction
+    ratio: float = 100.0  # at most this much longer a first step than the last line search's
+    interpolate: float = 0.1  # stay this fraction of the bracket away from its ends
+    extrapolate: float = 3.0  # at most this many times the current step
+    max_evaluations: int = 20  # per line search, after the first trial
 
 
 class Point(NamedTuple):
@@ -45,7 +53,12 @@ def dot(a: PyTree, b: PyTree) -> Float[Array, ""]:
 
 
 def line_search(
-    value_and_grad: Callable, params: PyTree, direction: PyTree, origin: Point, first_step: Float[Array, ""]
+    how: WolfePowell,
+    value_and_grad: Callable,
+    params: PyTree,
+    direction: PyTree,
+    origin: Point,
+    first_step: Float[Array, ""],
 ) -> tuple[Search, Bool[Array, ""]]:
     """Search along `direction` from `params`; returns the last trial and whether it satisfies Wolfe-Powell.
 
@@ -57,28 +70,28 @@ def line_search(
         return Point(step, value, dot(gradient, direction)), gradient
 
     def advance(search):
-        too_far = _too_far(search.trial, origin)
+        too_far = _too_far(how, search.trial, origin)
         limit = jnp.where(too_far, search.trial.step, search.limit)
-        step = jnp.where(too_far, _interpolate(search, origin), _extrapolate(search))
+        step = jnp.where(too_far, _interpolate(how, search, origin), _extrapolate(how, search))
         base = jax.tree.map(lambda a, b: jnp.where(too_far, a, b), search.base, search.trial)
         return Search(*evaluate(step), base, limit, search.evaluations + 1)
 
     def unfinished(search):
-        return ~_accepted(search.trial, origin) & (search.evaluations <= MAX_EVALUATIONS)
+        return ~_accepted(how, search.trial, origin) & (search.evaluations <= how.max_evaluations)
 
     start = Search(*evaluate(first_step), origin, jnp.full_like(first_step, jnp.inf), jnp.int32(1))
     search = jax.lax.while_loop(unfinished, advance, start)
-    return search, _accepted(search.trial, origin)
+    return search, _accepted(how, search.trial, origin)
 
 
-def _too_far(trial: Point, origin: Point):
+def _too_far(how: WolfePowell, trial: Point, origin: Point):
     """Beyond a minimum: the value is too high (or not a number) or the slope already rises too much."""
-    low_enough = trial.value <= origin.value + trial.step * RHO * origin.slope
-    return ~low_enough | (trial.slope > -SIG * origin.slope)
+    low_enough = trial.value <= origin.value + trial.step * how.rho * origin.slope
+    return ~low_enough | (trial.slope > -how.sig * origin.slope)
 
 
-def _accepted(trial: Point, origin: Point):
-    return ~_too_far(trial, origin) & (trial.slope > SIG * origin.slope)
+def _accepted(how: WolfePowell, trial: Point, origin: Point):
+    return ~_too_far(how, trial, origin) & (trial.slope > how.sig * origin.slope)
 
 
 def _cubic(trial: Point, base: Point):
@@ -89,7 +102,7 @@ def _cubic(trial: Point, base: Point):
     return A, B, width
 
 
-def _interpolate(search: Search, origin: Point):
+def _interpolate(how: WolfePowell, search: Search, origin: Point):
     """The minimum of a polynomial between base and trial, kept off both ends."""
     trial, base = search.trial, search.base
     A, B, width = _cubic(trial, base)
@@ -97,17 +110,17 @@ def _interpolate(search: Search, origin: Point):
     cubic = (jnp.sqrt(B * B - A * trial.slope * width**2) - B) / A
     move = jnp.where(trial.value > origin.value, quadratic, cubic)
     move = jnp.where(jnp.isfinite(move), move, width / 2)
-    return trial.step + jnp.clip(move, (1 - INTERPOLATE) * width, INTERPOLATE * width)
+    return trial.step + jnp.clip(move, (1 - how.interpolate) * width, how.interpolate * width)
 
 
-def _extrapolate(search: Search):
-    """The minimum of a cubic beyond the trial, within EXTRAPOLATE and short of the known limit."""
+def _extrapolate(how: WolfePowell, search: Search):
+    """The minimum of a cubic beyond the trial, within `extrapolate` and short of the known limit."""
     trial, limit = search.trial, search.limit
     A, B, width = _cubic(trial, search.base)
     move = -trial.slope * width**2 / (B + jnp.sqrt(B * B - A * trial.slope * width**2))
     bounded = jnp.isfinite(limit)
-    farthest = jnp.where(bounded, limit - trial.step, trial.step * (EXTRAPOLATE - 1))
-    least, most = -INTERPOLATE * width, (1 - INTERPOLATE) * farthest
+    farthest = jnp.where(bounded, limit - trial.step, trial.step * (how.extrapolate - 1))
+    least, most = -how.interpolate * width, (1 - how.interpolate) * farthest
     inside = jnp.where(move < least, least, jnp.where(bounded & (move < most), most, move))
     fallback = jnp.where(bounded, farthest / 2, farthest)
     usable = jnp.isfinite(move) & (move >= 0) & (move <= farthest)

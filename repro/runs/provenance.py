@@ -1,0 +1,86 @@
+"""Where a number comes from: code, data, software and machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+ROOT = Path(__file__).resolve().parents[2]
+CODE = ("repro", "experiments", "pyproject.toml", "constraints.txt")  # what can move a number
+
+
+def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, Any]:
+    """The origin of what this process computes now."""
+    commit, dirty = revision()
+    device = jax.devices()[0]
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        "data": data_source,
+        "data_sha256": data_checksum,
+        "platform": device.platform,
+        "device": cpu_name() if device.platform == "cpu" else device.device_kind,
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": n_cores(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        **more,
+    }
+
+
+@lru_cache
+def revision() -> tuple[str, bool | None]:
+    """Commit of this checkout, and whether its code differs from it; asked once per process.
+
+    Where there is no checkout of ours, REPRO_COMMIT may name the commit.
+    """
+
+    def git(*args):
+        command = ["git", "-C", str(ROOT), *args]
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() == ROOT:
+            return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", *CODE))
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    return os.environ.get("REPRO_COMMIT", "unknown"), None
+
+
+def n_cores() -> int:
+    """Cores that this process may use, and so the threads that XLA computes with."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else os.cpu_count() or 1
+
+
+def cpu_name() -> str:
+    """The processor, as it names itself."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+@lru_cache
+def processor() -> str:
+    """The exact processor: a virtual machine may give many of them one name, and rounding differs."""
+    about = _cpuinfo()
+    exact = [f"{word} {about[name]}" for word, name in NUMBERS.items() if name in about]
+    widest = next((f for f in ("avx512f", "avx2", "avx") if f in about.get("flags", "").split()), "")
+    return ", ".join(filter(None, [cpu_name(), *exact, widest]))
+
+
+NUMBERS = {"family": "cpu family", "model": "model", "stepping": "stepping"}
+
+
+def _cpuinfo() -> dict[str, str]:
+    """What the kernel says of the first core; nothing where it does not."""
+    path = Path("/proc/cpuinfo")
+    first = path.read_text(encoding="utf-8").split("\n\n")[0] if path.exists() else ""
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}

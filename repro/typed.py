@@ -1,0 +1,32 @@
+"""Choices as typed values: frozen dataclasses that are checked when they are made, and go to JSON and back."""
+
+from __future__ import annotations
+
+from typing import Any, dataclass_transform
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+
+@dataclass_transform(frozen_default=True)
+def choice(cls: type) -> Any:
+    """A frozen dataclass whose fields are checked against their types; what is no field is refused.
+
+    A member of a union has a field `kind: Literal[...]` that tells it from the others.
+    """
+    return dataclass(cls, frozen=True, config=ConfigDict(extra="forbid", validate_default=True))
+
+
+def as_json(value: Any) -> dict[str, Any]:
+    """A choice as plain JSON, every field in it."""
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def in_one_line(error: ValidationError) -> str:
+    """What is wrong with a choice, field by field, with the valid ones where they can be counted."""
+    lines = []
+    for e in error.errors(include_url=False):
+        field, found = ".".join(map(str, e["loc"])) or error.title, e["input"]
+        shown = f", not {found!r}" if isinstance(found, str | int | float | None) else ""
+        lines.append(f"{field}: {e['msg'][0].lower()}{e['msg'][1:]}{shown}")
+    return "; ".join(lines)
