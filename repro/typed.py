@@ -1,4 +1,4 @@
-"""Choices as typed values: frozen dataclasses that are checked when they are made, and go to JSON and back."""
+"""Choices as typed values: frozen dataclasses, checked when they are made, that go to JSON and back."""
 
 from __future__ import annotations
 

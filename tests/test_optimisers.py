@@ -12,13 +12,13 @@ import pytest
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
 from oracle import minimise
+from repro.runs.optimisers import objective, optimiser, trainer
 
 from experiments import direct
 from repro.models.autoencoder import Architecture, random_network
 from repro.models.initialise import fan_in
 from repro.runs import Arm
 from repro.runs.config import Optimiser
-from repro.runs.optimisers import objective, optimiser, trainer
 from repro.training.backprop import backprop_trainer
 from repro.training.fit import fit
 from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient

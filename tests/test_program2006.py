@@ -13,12 +13,12 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.optimize
+from repro.runs.optimisers import objective, optimiser
 
 from repro.models.autoencoder import Architecture, network, unroll
 from repro.models.rbm import RBM
 from repro.models.stack import stack_units
 from repro.runs import Arm
-from repro.runs.optimisers import objective, optimiser
 from repro.timing import conjugate2006, program2006
 from repro.training.backprop import backprop_trainer
 from repro.training.fit import Trainer, batch_order, fit

@@ -102,11 +102,19 @@ def load_record(path: Path, folder: Path | None = None) -> Record:
         raise UserError(f"{path} is not a record (no provenance of {', '.join(lacking)}): {remedy}")
     if checksum != digest(content):
         raise UserError(f"{path} has been edited since it was written: {remedy}")
-    place = record_path(folder, record.experiment, record.variant, record.seed, record.identity) if folder else path
+    place = (
+        record_path(folder, record.experiment, record.variant, record.seed, record.identity)
+        if folder
+        else path
+    )
     if place != path:
-        raise UserError(f"{path} is a record of {place.relative_to(place.parents[1])}: delete it, or move it there")
+        raise UserError(
+            f"{path} is a record of {place.relative_to(place.parents[1])}: delete it, or move it there"
+        )
     if record.arrays and not path.with_suffix(".npz").is_file():
-        raise UserError(f"{path.with_suffix('.npz')} is missing: delete {path.name} and run its experiment again")
+        raise UserError(
+            f"{path.with_suffix('.npz')} is missing: delete {path.name} and run its experiment again"
+        )
     return record._replace(metrics=_with_nan(record.metrics), curves=_with_nan(record.curves))
 
 

@@ -6,6 +6,7 @@ block-diagonal version with momentum, for networks whose layers are matrices and
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -50,7 +51,7 @@ class KFACState(NamedTuple):
     n_updates: Int[Array, ""]
 
 
-class Network(NamedTuple):
+class LayeredNetwork(NamedTuple):
     """What K-FAC must see of a network: its layers."""
 
     to_layers: Callable[[PyTree], list]  # params -> pairs (weights [I O], biases [O])
@@ -59,7 +60,7 @@ class Network(NamedTuple):
     sample: Callable  # key, outputs -> cases drawn from the distribution that the outputs stand for
 
 
-def kfac_trainer(objective: Objective, network: Network, config: KFAC) -> Trainer:
+def kfac_trainer(objective: Objective, network: LayeredNetwork, config: KFAC) -> Trainer:
     """One step per minibatch along the best combination of the preconditioned gradient and the last change.
 
     Info: `loss`, before the update; `damping`; `evaluations`, the matrix products of an update in units of
@@ -94,7 +95,9 @@ def kfac_trainer(objective: Objective, network: Network, config: KFAC) -> Traine
         params = optax.tree.add(state.params, change)
 
         def adapt():
-            return new_damping(state.damping, (objective.value(params, batch) - value) / promised, config.damp**config.period)
+            return new_damping(
+                state.damping, (objective.value(params, batch) - value) / promised, config.damp**config.period
+            )
 
         n = state.n_updates + 1
         damping = jax.lax.cond(n % config.period == 0, adapt, lambda: state.damping)
@@ -104,7 +107,7 @@ def kfac_trainer(objective: Objective, network: Network, config: KFAC) -> Traine
     return Trainer(init, step)
 
 
-def statistics(key, network: Network, objective: Objective, params, batch: Float[Array, "B V"]):
+def statistics(key, network: LayeredNetwork, objective: Objective, params, batch: Float[Array, "B V"]):
     """The factors of every layer on this batch, with targets drawn from the model   [sections 3 and 5]."""
     layers = network.to_layers(params)
     offsets = [jnp.zeros((len(batch), len(bias)), batch.dtype) for _, bias in layers]
@@ -164,16 +167,28 @@ def combine(directions: list[PyTree], slopes: Float[Array, " D"], curvature: Flo
 
 
 def update_cost(factors: list[Factors], n_cases: int, due: Bool[Array, ""]) -> Float[Array, ""]:
-    """Operations of one update on a minibatch over those of the loss with its gradient.
+    """Operations of this update on a minibatch over those of the loss with its gradient."""
+    layers = (*[len(f.inputs) - 1 for f in factors], len(factors[-1].outputs))
+    always, inversions = _costs(layers, n_cases)
+    return jnp.where(due, always + inversions, always).astype(jnp.float32)
+
+
+def epoch_cost(config: KFAC, layers: tuple[int, ...], n_cases: int) -> float:
+    """The same for network layers inputs to outputs, averaged over a period."""
+    always, inversions = _costs(layers, n_cases)
+    return always + inversions / config.period
+
+
+def _costs(layers: tuple[int, ...], n_cases: int) -> tuple[float, float]:
+    """Of every update, and of an inversion.
 
     Of W weights: the gradient, 4 W a case for the drawn targets' gradient, 2 W forward, 4 W for each of two
     directions and 2 (I² + O²) of factors; for the whole minibatch 2 I² O + 2 O² I of triangular solutions,
-    and where an inversion is due (I³ + O³) / 3 of Cholesky factors.
+    and where an inversion is due (I³ + O³) / 3 of Cholesky factors; I counts the bias.
     """
-    shapes = [(len(f.inputs), len(f.outputs)) for f in factors]
+    shapes = [(below + 1, above) for below, above in itertools.pairwise(layers)]
     weights = sum((i - 1) * o for i, o in shapes)
-    gradient = backprop_flops((*[i - 1 for i, _ in shapes], shapes[-1][1]), n_cases)
     of_cases = n_cases * (14 * weights + sum(2 * (i**2 + o**2) for i, o in shapes))
     solutions = sum(2 * i * o * (i + o) for i, o in shapes)
-    inversions = sum((i**3 + o**3) / 3 for i, o in shapes)
-    return 1 + (of_cases + solutions + jnp.where(due, inversions, 0.0).astype(jnp.float32)) / gradient
+    gradient = backprop_flops(layers, n_cases)
+    return 1 + (of_cases + solutions) / gradient, sum((i**3 + o**3) / 3 for i, o in shapes) / gradient

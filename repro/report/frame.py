@@ -1,0 +1,252 @@
+"""Every record of a profile as one table with typed columns: tables, verdicts and figures are queries on it.
+
+A variant's name is for people; what a run was is in the columns. `shown` alone decides which run stands for
+a variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from repro.errors import UserError
+from repro.runs.config import (
+    Autoencoding,
+    Flops,
+    Gaussian,
+    Pretrained,
+    PrincipalComponents,
+    SemanticAnalysis,
+    Tuning,
+    from_json,
+)
+from repro.runs.record import Record, load_arrays, load_records
+from repro.timing.subject import Subject
+from repro.typed import as_json
+
+RUN = ["experiment", "variant", "kind", "identity", "device"]  # seeds of one run agree in these
+FACTS = {  # column: its type; what means nothing for a run is missing
+    **dict.fromkeys(["experiment", "variant", "kind", "identity", "data", "device", "platform"], "string"),
+    **dict.fromkeys(["start", "optimiser", "schedule", "activation", "widths"], "string"),
+    **dict.fromkeys(["pretraining", "precision", "commit", "path"], "string"),
+    **dict.fromkeys(["program", "workload", "sizes", "part", "host"], "string"),  # of timings
+    **dict.fromkeys(["seed", "code_size", "n_layers", "epochs", "pretraining_epochs"], "Int64"),
+    **dict.fromkeys(["epochs_asked", "batch_size", "n_seeds", "cores", "cores_used"], "Int64"),
+    **dict.fromkeys(["start_scale", "momentum", "learning_rate", "l2", "flops_asked"], "Float64"),
+    **dict.fromkeys(["updates", "flops", "wall_seconds", "load_per_core"], "Float64"),
+    **dict.fromkeys(["of_curve", "tuned"], "boolean"),
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The records of a profile; `rows` has one row for each metric of each."""
+
+    profile: str
+    folder: Path  # of the results: the profile's records are in a folder of it
+    records: dict[Path, Record]
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row a record: its facts."""
+        rows = [{"path": str(path), **facts(record)} for path, record in self.records.items()]
+        return pd.DataFrame(rows, columns=list(FACTS)).astype(FACTS)
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """One row a metric: the facts of its record, `metric` and `value`."""
+        metrics = [
+            (str(path), metric, value)
+            for path, record in self.records.items()
+            for metric, value in record.metrics.items()
+        ]
+        values = pd.DataFrame(metrics, columns=["path", "metric", "value"])
+        return self.runs.merge(values.astype({"path": "string", "metric": "string"}), on="path", how="inner")
+
+    def record(self, path: str) -> Record:
+        """The record of a row."""
+        return self.records[Path(path)]
+
+    def arrays(self, path: str) -> dict[str, np.ndarray]:
+        """What the figures show of the record of a row."""
+        return load_arrays(Path(path), self.record(path))
+
+    @property
+    def small(self) -> bool:
+        """Whether these are of the quick profile, and no evidence."""
+        return self.profile == "quick"
+
+
+def read(results: Path, profile: str) -> Frame:
+    """All records of a profile.
+
+    Raises:
+        UserError: if one of them is not as it was written, or two are of one run.
+    """
+    return Frame(profile, results, load_records(results / profile))
+
+
+def shown(runs: pd.DataFrame, by: Sequence[str] = ("experiment", "variant")) -> pd.DataFrame:
+    """Of the rows of each variant, or of whatever `by` tells apart, those of the one run that stands for it:
+    most epochs of fine-tuning, then most seeds, then most epochs of pretraining, then the later identity.
+    """
+    if runs.empty:
+        return runs
+    finished = runs[runs.kind != "tuning"]
+    order = finished.groupby([*RUN], dropna=False, sort=False).agg(
+        epochs=("epochs", "max"), n=("seed", "nunique"), pretraining_epochs=("pretraining_epochs", "max")
+    )
+    order = order.reset_index()
+    keys = ["epochs", "n", "pretraining_epochs", "identity", "device"]
+    best = order.sort_values(keys, kind="stable", na_position="first").drop_duplicates([*by], keep="last")
+    return finished.merge(best[RUN], on=RUN, how="inner")
+
+
+def curves(frame: Frame, runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Scores against what had been spent: a row for each seed and report of these runs, epoch 0 before
+    fine-tuning; `seconds` and `flops` with pretraining. Runs that were not scored so are left out.
+    """
+    rows = [
+        {**about, **point}
+        for about in runs.drop_duplicates("path").to_dict("records")
+        for point in _points(frame.record(about["path"]), names)
+    ]
+    return pd.DataFrame(rows, columns=[*FACTS, "epoch", "seconds", *names])
+
+
+def _points(record: Record, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    has = record.curves
+    if not set(names) <= set(has) or "seconds" not in has:
+        return
+    waited, n = record.metrics["pretraining_seconds"] or 0.0, len(has["seconds"])
+    yield {
+        "epoch": 0,
+        "updates": 0.0,
+        "flops": np.nan,
+        "seconds": 0.0,
+        **{name: record.metrics.get(f"{name}_before", np.nan) for name in names},
+    }
+    epochs, unsaid = has.get("epochs", range(1, n + 1)), [np.nan] * n
+    for i, epoch in enumerate(epochs):
+        yield {
+            "epoch": int(epoch),
+            "updates": has.get("updates", unsaid)[i],
+            "flops": has.get("flops", unsaid)[i],
+            "seconds": waited + has["seconds"][i],
+            **{name: has[name][i] for name in names},
+        }
+
+
+def facts(record: Record) -> dict[str, Any]:
+    """What a run was, and how long it was, as columns.
+
+    Raises:
+        UserError: if its configuration is none of today's.
+    """
+    origin = record.provenance
+    about = {
+        "experiment": record.experiment,
+        "variant": record.variant,
+        "identity": record.identity,
+        "seed": record.seed,
+        "device": origin["device"],
+        "platform": origin["platform"],
+        "cores": origin["cores"],
+        "commit": origin["commit"],
+        "wall_seconds": origin["wall_seconds"] / origin["seeds_side_by_side"],
+        "load_per_core": origin["load_average"] / origin["cores"],
+    }
+    try:
+        return about | (_of_timing(record) if record.config.get("kind") == "timing" else _of_run(record))
+    except UserError as error:
+        place = f"{record.experiment}/{record.variant}"
+        raise UserError(f"the configuration of {place}, seed {record.seed}, is not one: {error}") from error
+
+
+def _of_run(record: Record) -> dict[str, Any]:
+    config = from_json(record.config)
+    found = {
+        "kind": config.kind,
+        "data": config.data,
+        "epochs": 0,
+        "pretraining_epochs": 0,
+        "pretraining": "",
+    }
+    match config:
+        case PrincipalComponents() | SemanticAnalysis():
+            return found | {"code_size": config.n_components}
+        case Tuning():
+            return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
+    layers = layer_epochs(record)
+    each = layers[:1] if len(set(layers)) == 1 else layers
+    return (
+        found
+        | _of_network(config)
+        | {
+            "epochs": n_epochs(record),
+            "updates": record.curves["updates"][-1] if record.curves.get("updates") else None,
+            "flops": record.metrics.get("flops"),
+            "pretraining_epochs": sum(layers),
+            "pretraining": ", ".join(map(str, each)),
+        }
+    )
+
+
+def _of_network(config: Autoencoding) -> dict[str, Any]:
+    start, descent = config.start, config.optimiser
+    scale = start.scale if isinstance(start, Pretrained | Gaussian) else start.factor
+    asked = (
+        {"flops_asked": config.budget.total}
+        if isinstance(config.budget, Flops)
+        else {"epochs_asked": config.budget.n}
+    )
+    return asked | {
+        "start": start.kind,
+        "start_scale": scale,
+        "optimiser": descent.kind,
+        "momentum": getattr(descent, "limit", getattr(descent, "momentum", None)),
+        "learning_rate": getattr(descent, "learning_rate", None),
+        "schedule": getattr(descent, "schedule", None),
+        "activation": config.network.activation,
+        "widths": "-".join(map(str, config.network.widths)),
+        "code_size": config.network.widths[-1],
+        "n_layers": len(config.network.widths),
+        "l2": config.l2,
+        "batch_size": config.batch_size,
+        "tuned": config.tuning is not None,
+        "precision": config.precision.finetuning,
+    }
+
+
+def _of_timing(record: Record) -> dict[str, Any]:
+    subject, origin = Subject(**record.config), record.provenance
+    named = as_json(subject)
+    same = {
+        name: named[name]
+        for name in ("kind", "program", "workload", "batch_size", "precision", "n_seeds", "of_curve")
+    }
+    return same | {
+        "sizes": "x".join(map(str, subject.sizes)),
+        "part": subject.lane,
+        "host": origin["host"],
+        "cores_used": origin["cores_used"] if origin["platform"] == "cpu" else None,
+    }
+
+
+def n_epochs(record: Record) -> int:
+    """Fine-tuning epochs that a record has behind it; 0 if nothing was fine-tuned."""
+    if "epochs" in record.curves:
+        return int(record.curves["epochs"][-1])
+    return len(record.curves.get("seconds", ()))
+
+
+def layer_epochs(record: Record) -> list[int]:
+    """Epochs of each pretrained layer, lowest first."""
+    layers = sorted(name for name in record.curves if name.startswith("reconstruction_error_layer"))
+    return [len(record.curves[name]) for name in layers]
