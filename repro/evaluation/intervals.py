@@ -60,7 +60,7 @@ def ratio(ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " n"]) -> Rat
 
 
 def p_at_most(values: Float[np.ndarray, " n"], bound: float) -> float:
-    """p of the one-sided t-test that the mean over seeds is at most `bound`: small if it surely is.
+    """The p of the one-sided t-test that the mean over seeds is at most `bound`: small if it surely is.
 
     "Not worse by more than 5 %" is `p_at_most(log ratios, log(1.05)) <= .05`, which is to say that the upper
     end of the one-sided 95 % interval is at most 1.05. NaN of a single value, whose spread is unknown.
@@ -107,7 +107,7 @@ def variation(values: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def holm(p: Sequence[float]) -> Float[np.ndarray, " tests"]:
-    """p-values adjusted for being several [holm1979simple]: those at most .05 may all be relied on, the chance that
+    """The p-values adjusted for being several [holm1979simple]: those up to .05 may all be relied on, the chance that
     any of them is wrong being at most .05. NaN, of what was not tested, stays and counts as a test.
     """
     p = np.asarray(p, float)
