@@ -29,7 +29,7 @@ def squared_error(x: Float[np.ndarray, "N V"], reconstruction: Float[np.ndarray,
 
 
 def loss_of_mean(visible: VisibleKind, train: Float[Array, "N V"], cases: Float[Array, "M V"]) -> float:
-    """The loss on some cases of a network that gives the mean training case whatever it sees; mean over cases.
+    """The loss on some cases, averaged, of a network that gives the mean training case whatever it sees.
 
     Of documents the mean is that of the training documents' word probabilities.
     """

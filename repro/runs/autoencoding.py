@@ -178,7 +178,10 @@ def pretraining_flops(config: Autoencoding, architecture: Architecture, n_cases:
     """Matrix-product operations before fine-tuning; none for random starts."""
     if not isinstance(config.start, Pretrained):
         return 0.0
-    pretraining, units = config.start.pretraining, stack_units(len(config.network.widths), architecture.visible)
+    pretraining, units = (
+        config.start.pretraining,
+        stack_units(len(config.network.widths), architecture.visible),
+    )
     n_epochs = tuple(pretraining.layer(depth, kinds)[1] for depth, kinds in enumerate(units))
     return stack_flops(architecture.sizes, n_cases, n_epochs, pretraining.contrastive.k)
 
@@ -189,7 +192,9 @@ def tuning_flops(config: Autoencoding, architecture: Architecture, n_cases: int)
         return 0.0
     used = n_cases - n_cases % minibatch(config, n_cases)
     n_epochs = config.tuning.n_epochs * len(config.tuning.candidates)
-    return pretraining_flops(config, architecture, n_cases) + n_epochs * backprop_flops(architecture.layers, used)
+    return pretraining_flops(config, architecture, n_cases) + n_epochs * backprop_flops(
+        architecture.layers, used
+    )
 
 
 def costs(

@@ -24,7 +24,9 @@ from repro.runs.outcome import Outcome, for_each, on_device
 from repro.training.fit import UNWATCHED, Monitor
 
 
-def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED) -> Outcome:
+def choose_rate(
+    config: Tuning, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED
+) -> Outcome:
     """Metrics `learning_rate`, the choice, and `valid_cross_entropy_rate_<rate>` for every candidate (of real
     inputs `valid_squared_error_rate_<rate>`), beside `..._mean`, that of reconstructing every case as the
     mean training case. A candidate that diverges is never chosen; if all do, the choice is NaN.
