@@ -37,11 +37,11 @@ class Costs:
 
     frame: Frame
 
-    def of_runs(self, config: Any, n_runs: int) -> Cost:
-        """So many runs of a configuration at its full length."""
+    def of_runs(self, config: Any, n_runs: int, operations: float | None = None) -> Cost:
+        """So many runs of a configuration, at its full length or with so many operations each."""
         if not isinstance(config, Autoencoding):
             return Cost(n_runs, 0.0, 0.0, "")
-        total = n_runs * self.operations(config)
+        total = n_runs * (self.operations(config) if operations is None else operations)
         rate, device = self.rates.get(config.data, (np.nan, ""))
         return Cost(n_runs, total, total / rate, device)
 
@@ -86,7 +86,8 @@ class Costs:
         """
         runs = self._runs
         seconds = [self._seconds(path) for path in runs.path]
-        spent = runs.assign(flops=runs.flops.astype(float), seconds=seconds).dropna(subset=["flops", "seconds"])
+        spent = runs.assign(flops=runs.flops.astype(float), seconds=seconds)
+        spent = spent.dropna(subset=["flops", "seconds"])
         spent = spent.groupby(["data", "device"])[["flops", "seconds"]].sum()
         rates = (spent.flops / spent.seconds).sort_values()
         return {data: (rate, device) for (data, device), rate in rates.items()}
@@ -101,5 +102,3 @@ class Costs:
         record = self.frame.record(path)
         trained = sum(record.metrics[f"{phase}_seconds"] for phase in ("pretraining", "finetuning"))
         return trained / record.provenance["seeds_side_by_side"]
-
-

@@ -37,7 +37,9 @@ def refused(record: Record) -> str:
     if not learnt:
         return "every candidate diverged"
     best = min(learnt, key=lambda rate: learnt[rate])
-    nothing = [loss for name, loss in record.metrics.items() if name.startswith("valid_") and name.endswith("_mean")]
+    nothing = [
+        loss for name, loss in record.metrics.items() if name.startswith("valid_") and name.endswith("_mean")
+    ]
     if nothing and not learnt[best] < nothing[0]:
         return "no candidate is better than the mean"
     if not nothing and len(learnt) > 1 and max(learnt.values()) <= (1 + ALIKE) * learnt[best]:

@@ -1,4 +1,4 @@
-"""Frame + published.csv -> tidy CSV and Markdown of each experiment: generated, and checked for being stale."""
+"""Frame + published.csv -> tidy CSV and Markdown of each experiment; generated, and checked for staleness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ CURVES = ["train_squared_error", "test_squared_error"]
 CURVE_COLUMNS = ["experiment", "variant", "seed", "device", "load_per_core", "epoch", "updates", "flops"]
 CURVE_COLUMNS += ["seconds", *CURVES]
 KINDS = ("autoencoding", "tuning", "pca", "lsa")  # of runs, as opposed to timings
-ROW = ["experiment", "variant", "kind", "pretraining", "epochs", "device"]  # what tells runs apart for a reader
+ROW = [
+    "experiment",
+    "variant",
+    "kind",
+    "pretraining",
+    "epochs",
+    "device",
+]  # what tells runs apart for a reader
 
 
 def build(frame: Frame, experiments: Mapping[str, Any]) -> dict[Path, str]:
@@ -40,9 +47,8 @@ def build(frame: Frame, experiments: Mapping[str, Any]) -> dict[Path, str]:
         contents[folder / f"{stem(name)}_curves.csv"] = csv(points)
         contents[folder / f"{stem(name)}.md"] = markdown(rows, name, _note(frame, experiment))
     if not contents:
-        raise UserError(
-            f"no records below {frame.folder / frame.profile}: `repro run --profile {frame.profile}` makes them"
-        )
+        below, remedy = frame.folder / frame.profile, f"`repro run --profile {frame.profile}` makes them"
+        raise UserError(f"no records below {below}: {remedy}")
     return contents
 
 
@@ -121,7 +127,8 @@ def readable(rows: pd.DataFrame) -> str:
             "variant": rows.variant + (rows.kind == "tuning").map({True: ", choice of rate", False: ""}),
             "ours": rows.value.map(number),
             "95 % interval": [
-                f"{number(a)} to {number(b)}" if a == a else "–" for a, b in zip(rows.low, rows.high, strict=True)
+                f"{number(a)} to {number(b)}" if a == a else "–"
+                for a, b in zip(rows.low, rows.high, strict=True)
             ],
             "n": rows.n,
             "pretraining": rows.pretraining.replace("", "–"),

@@ -15,11 +15,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from repro.evaluation.intervals import ENOUGH, LEVEL, bootstrap, holm, interval, p_at_most, resampled, variation
+from repro.evaluation.intervals import (
+    ENOUGH,
+    LEVEL,
+    bootstrap,
+    holm,
+    interval,
+    p_at_most,
+    resampled,
+    variation,
+)
 from repro.report.cost import Cost, Costs
 from repro.report.fairness import CHOSEN, total_flops, tuned
 from repro.report.frame import Frame, layer_epochs, n_epochs, shown
-from repro.runs.config import Autoencoding, Epochs, Pretrained, deterministic
+from repro.runs.config import Autoencoding, Epochs, Flops, Pretrained, deterministic
 from repro.runs.record import Record
 from repro.typed import as_json
 
@@ -194,35 +203,49 @@ class Evidence:
         config = self.experiments[experiment].variants[variant]
         lacks, done = self.lacks(experiment, variant), n_epochs(records[0])
         asked = getattr(config, "budget", None)
+        if isinstance(asked, Flops) and records[0].config["budget"] != as_json(asked):
+            lacks |= {self.lack(experiment, variant, "runs with other operations than asked for", N_SEEDS)}
         if isinstance(asked, Epochs) and done < asked.n:
-            lacks |= {self._lack(experiment, variant, f"{done} of {asked.n} epochs", N_SEEDS)}
+            lacks |= {self.lack(experiment, variant, f"{done} of {asked.n} epochs", N_SEEDS)}
         values = np.array([record.metrics[metric] for record in records], float)
         if not np.isfinite(values).all():
-            lacks |= {self._lack(experiment, variant, "a seed diverged", 0)}
+            lacks |= {self.lack(experiment, variant, "a seed diverged", 0)}
         return Measured(values, lacks, seeds_of(records, config))
 
-    def lacks(self, experiment: str, variant: str, n_seeds: int = N_SEEDS) -> frozenset[Lack]:
-        """What a run lacks, however long it should be: seeds, epochs of pretraining, a fair choice of rate."""
+    def lacks(
+        self, experiment: str, variant: str, n_seeds: int = N_SEEDS, operations: float | None = None
+    ) -> frozenset[Lack]:
+        """What a run lacks, however long it should be: seeds, epochs of pretraining, a fair choice of rate.
+
+        With so many operations of each run, if not at full length.
+        """
         records, config = self.records(experiment, variant), self.experiments[experiment].variants[variant]
         n, lacks = len(records), set()
         if n < n_seeds and not deterministic(config):
-            lacks.add(self._lack(experiment, variant, f"{n} of {n_seeds} seeds", n_seeds - n))
+            lacks.add(self.lack(experiment, variant, f"{n} of {n_seeds} seeds", n_seeds - n, operations))
         if pretrained_otherwise(records[0], config):
             each = layer_epochs(records[0])
             said = ", ".join(map(str, each[:1] if len(set(each)) == 1 else each)) or "no"
-            lacks.add(self._lack(experiment, variant, f"{said} epochs of pretraining", n_seeds))
+            lacks.add(self.lack(experiment, variant, f"{said} epochs of pretraining", n_seeds, operations))
         if (tuning := self._tuning[experiment, variant]) not in ("", CHOSEN):
-            lacks.add(self._lack(experiment, variant, tuning, n_seeds))
+            lacks.add(self.lack(experiment, variant, tuning, n_seeds, operations))
         return frozenset(lacks)
 
-    def missing(self, experiment: str, variant: str, n_seeds: int = N_SEEDS) -> Lack:
+    def missing(
+        self, experiment: str, variant: str, n_seeds: int = N_SEEDS, operations: float | None = None
+    ) -> Lack:
         """That a variant, which the experiment has or will have, has not been run."""
-        return self._lack(experiment, variant, "no records", n_seeds)
+        return self.lack(experiment, variant, "no records", n_seeds, operations)
 
-    def _lack(self, experiment: str, variant: str, what: str, n_runs: int) -> Lack:
+    def lack(
+        self, experiment: str, variant: str, what: str, n_runs: int, operations: float | None = None
+    ) -> Lack:
+        """Something that a variant lacks, with the cost of so many runs of it at full length, or with so many
+        operations each.
+        """
         config = self.experiments[experiment].variants.get(variant)
         n_runs = 1 if config is not None and deterministic(config) else n_runs
-        cost = self.costs.of_runs(config, n_runs) if config is not None else None
+        cost = self.costs.of_runs(config, n_runs, operations) if config is not None else None
         return Lack(what, f"{experiment} {variant}", cost)
 
 
@@ -281,19 +304,26 @@ def smallest(parts: Iterable[Measured]) -> Measured:
 
 
 def within(
-    evidence: Evidence, run: tuple[str, str], budget: Measured, metric: str, *, lowest: bool = False
+    evidence: Evidence,
+    run: tuple[str, str],
+    budget: Measured,
+    metric: str,
+    *,
+    lowest: bool = False,
+    n_seeds: int = N_SEEDS,
 ) -> Measured:
-    """The score of each seed of a run, an experiment's variant, when no more than so many operations had been
-    spent (the mean of `budget`), or at the end of a run that spent fewer; with `lowest` the lowest until then.
+    """The score of each seed of a run, an experiment's variant, when no more than so many operations had
+    been spent (the mean of `budget`), or at the end of a run that spent fewer; with `lowest` the lowest until
+    then.
     """
-    records = evidence.records(*run)
-    if not records or not len(budget.values):
-        return Measured(np.zeros(0), budget.lacks | (frozenset() if records else {evidence.missing(*run)}))
-    allowed = budget.values.mean()
-    lacks = evidence.lacks(*run) | budget.lacks
+    records, allowed = evidence.records(*run), budget.values.mean() if len(budget.values) else None
+    if not records or allowed is None:
+        missing = frozenset() if records else {evidence.missing(*run, n_seeds, allowed)}
+        return Measured(np.zeros(0), budget.lacks | missing)
+    lacks = evidence.lacks(*run, n_seeds, allowed) | budget.lacks
     spent = min(record.curves["flops"][-1] for record in records) / allowed
     if spent < 1 - 1e-9:
-        lacks |= {evidence._lack(*run, f"{spent:.2g} of the operations allowed", N_SEEDS)}
+        lacks |= {evidence.lack(*run, f"{spent:.2g} of the operations allowed", n_seeds, allowed)}
     in_time = [np.searchsorted(record.curves["flops"], allowed, side="right") for record in records]
     scores = [record.curves[metric][: max(n, 1)] for record, n in zip(records, in_time, strict=True)]
     values = np.array([min(each) if lowest else each[-1] for each in scores], float)
@@ -321,12 +351,13 @@ def n_settled(conditions: list[Condition]) -> int:
 
 HEAD = f"""# Verdicts
 
-Generated by `repro tables`. A claim is UPHELD if its upholding conditions hold, REFUTED if its refuting ones do, and
-OPEN while anything is lacking, such as full length or {N_SEEDS} seeds, or the evidence lies between the two. A
-condition holds if the 95 % t-interval over seeds lies within its bounds, of ratios the interval of their paired
-logarithms; "one-sided" if the one-sided interval does. Where a claim has several conditions their tests are held to
-95 % together (Holm), so that an interval just within its bound may be "undecided". Times are estimates, at the
-operations per second of the runs recorded on the device named; runs that several claims need are in each.
+Generated by `repro tables`. A claim is UPHELD if its upholding conditions hold, REFUTED if its refuting ones
+do, and OPEN while anything is lacking, such as full length or {N_SEEDS} seeds, or the evidence lies between the two.
+A condition holds if the 95 % t-interval over seeds lies within its bounds, of ratios the interval of their
+paired logarithms; "one-sided" if the one-sided interval does. Where a claim has several conditions their tests
+are held to 95 % together (Holm), so that an interval just within its bound may be "undecided". What has no
+interval, such as the worst seed, is judged as it is. Times are estimates, at the operations per second of the
+runs recorded on the device named; runs that several claims need are counted in each.
 """
 
 
@@ -355,7 +386,7 @@ def _settling(lacks: Iterable[Lack]) -> str:
     """Which runs would settle it, and what they cost."""
     costs: dict[str, Cost] = {}
     for lack in lacks:
-        if lack.cost and lack.cost.n_runs > getattr(costs.get(lack.variant), "n_runs", 0):
+        if lack.cost and lack.cost.n_runs and lack.cost[:2] > costs.get(lack.variant, (0,))[:2]:
             costs[lack.variant] = lack.cost
     if not costs:
         return "" if lacks else "\nNothing is lacking: the evidence lies between the two.\n"
