@@ -108,7 +108,7 @@ def variation(values: np.ndarray, axis: int = -1) -> np.ndarray:
 
 def holm(p: Sequence[float]) -> Float[np.ndarray, " tests"]:
     """The p-values adjusted for being several [holm1979simple]: those up to .05 may all be relied on, the
-    chance that any of them is wrong being at most .05. NaN, of what was not tested, stays and counts as a test.
+    chance that any of them is wrong being at most .05. NaN, of what was not tested, stays and counts.
     """
     p = np.asarray(p, float)
     order = np.argsort(p)  # NaN last

@@ -73,7 +73,7 @@ def with_headline(readme: str, answered: str, table: pd.DataFrame) -> str:
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
-    """Test errors of what the paper printed and of every arm with its network, best first for each data set."""
+    """Test errors of what is printed and of every arm with the paper's network, best first by data set."""
     rows = table[(table.metric == ERROR) & table.experiment.isin(ARMS_OF)]
     printed = rows.source.str.contains("primary", na=False)
     papers = rows[printed & (rows.start == "pretrained")]
