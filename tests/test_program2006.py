@@ -13,14 +13,13 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.optimize
-from repro.runs.optimisers import objective, optimiser
 
 from repro.models.autoencoder import Architecture, network, unroll
 from repro.models.rbm import RBM
 from repro.models.stack import stack_units
-from repro.runs import Arm
 from repro.timing import conjugate2006, program2006
 from repro.training.backprop import backprop_trainer
+from repro.training.descent import objective
 from repro.training.fit import Trainer, batch_order, fit
 from repro.training.greedy import Pretraining, pretrain
 from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient
@@ -116,7 +115,9 @@ def run_jax():
     config = Pretraining(n_epochs=EPOCHS, batch_size=BATCH)
     trained = pretrain(keys(1), config, stack_units(len(stack)), stack, inputs)
     loss = objective(Architecture(SIZES)).value
-    trainer = counted(backprop_trainer(loss, optimiser(Arm(), 0)), CG_EPOCHS * (N_CASES // CG_BATCH))
+    trainer = counted(
+        backprop_trainer(loss, conjugate_gradient(ConjugateGradient())), CG_EPOCHS * (N_CASES // CG_BATCH)
+    )
     start = jax.vmap(unroll)(trained.stack)
     tuned = fit(keys(2), trainer, start, inputs, n_epochs=CG_EPOCHS, batch_size=CG_BATCH).state
     errors = [curve[0] for curve in trained.curves.values()]
