@@ -105,10 +105,12 @@ def test_runs_that_would_share_a_row_are_refused():
     assert set(tidy(made, published()).device) == {"abacus", "another"}
 
 
-def test_a_value_that_is_no_number_is_an_empty_cell():
+def test_a_seed_that_diverged_is_said_to_have_and_is_not_left_out_of_the_mean():
     made = frame(runs("mnist", "glorot-cg", seeds=3, test_squared_error=[1.0, np.nan, 2.0]))
-    row = tidy(made, published()).set_index("metric").loc["test_squared_error"]
-    assert row.n == 3 and np.isnan([row.value, row.low]).all(), "a seed that diverged spoils the mean"
+    table = tidy(made, published())
+    row = table.set_index("metric").loc["test_squared_error"]
+    assert row.n == 3 and np.isnan([row.value, row.low]).all()
+    assert "| diverged | –" in readable(table[table.metric == "test_squared_error"])
 
 
 def test_an_experiment_has_a_page_a_table_and_its_curves_and_nothing_recorded_is_said():
