@@ -49,13 +49,13 @@ def rates_of(origin, gains=None):
     gpu = origin["platform"] != "cpu"
     singles = [(sizes, workload) for sizes in (*MNIST, *RAINA) for workload in ("cd1", "backprop")]
     cells = itertools.product(("gpu",) if gpu else ("1core", "cpu"), [*singles, (NETWORK, "backprop")])
-    for lane, (sizes, workload) in cells:
-        plain = Subject("jax", workload, sizes, 192 if sizes in RAINA else 100, lane=lane)
+    for part, (sizes, workload) in cells:
+        plain = Subject("jax", workload, sizes, 192 if sizes in RAINA else 100, part=part)
         gain = (gains or {}).get(workload, (1, 1))[0 if sizes in RAINA[:2] else 1]
         yield rate(plain, origin, 1 / gain)
         if not gpu:
             yield rate(replace(plain, program="program2006", precision="float64"), origin, 2.0)
-        if lane == "cpu" and (sizes, workload) == (MNIST[0], "cd1"):
+        if part == "cpu" and (sizes, workload) == (MNIST[0], "cd1"):
             yield rate(replace(plain, program="sklearn"), origin, 3.0)
 
 
@@ -66,7 +66,7 @@ def rate(subject, origin, slower):
     metrics |= {"seconds_per_epoch": slower * 4.0, "gflops": 100.0 / slower, "fraction_of_matmul": 0.8}
     metrics |= {"fraction_of_best_matmul": 0.5, "flops_floor_seconds_per_million_cases": 1.0}
     metrics |= {"bytes_floor_seconds_per_million_cases": 2.0, "compile_seconds": 0.7}
-    origin = origin | ({"cores_used": 1} if subject.lane == "1core" else {})
+    origin = origin | ({"cores_used": 1} if subject.part == "1core" else {})
     about = as_config(subject), metrics, {"call_seconds": calls}, None, origin
     return Record("eras", subject.variant, "paper", 0, *about)
 

@@ -232,8 +232,8 @@ def test_c3_counts_the_quickest_direct_arm_and_no_pretrained_one(tmp_path):
     ],
 )
 def test_c3b_by_its_criteria(tmp_path, gains, ruling):
-    for name, lanes in (("one", {}), ("gpu", {"gpu": "difference engine"})):
-        origin = machine_of("abacus", **lanes)
+    for name, parts in (("one", {}), ("gpu", {"gpu": "difference engine"})):
+        origin = machine_of("abacus", **parts)
         for record in rates_of(origin, gains if name == "gpu" else {}) if gains else ():
             write(tmp_path, record)
     assert judge(tmp_path, "C3b") == ruling

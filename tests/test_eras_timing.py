@@ -11,7 +11,7 @@ from rich.console import Console
 from repro.cli import time as timing
 from repro.runs.record import load_record
 from repro.timing import rates
-from repro.timing import worker as lane
+from repro.timing import worker as part
 from repro.timing.plan import LENGTHS
 from repro.timing.ranking import standing
 from repro.timing.rates import Timing, measured, time_rates
@@ -43,7 +43,7 @@ def test_metrics_by_hand():
         PRODUCTS: Timing([0.1], 0.0),
         replace(PRODUCTS, program="numpy"): Timing([0.05], 0.0),
         SQUARE: Timing([0.04], 0.0),
-        replace(SQUARE, lane="1core"): Timing([1e-9], 0.0),  # of another part of the machine
+        replace(SQUARE, part="1core"): Timing([1e-9], 0.0),  # of another part of the machine
         replace(SQUARE, precision="float64", program="numpy"): Timing([1e-9], 0.0),  # of another precision
         COPY: Timing([1e-6], 0.0),
     }
@@ -70,7 +70,7 @@ def test_metrics_by_hand():
 MADE = []
 
 
-class FakeWorker(lane.Worker):
+class FakeWorker(part.Worker):
     """Takes a second for 10^12 operations, twice as long on one core, and as long as told to compile."""
 
     def __init__(self, name):
@@ -85,7 +85,7 @@ class FakeWorker(lane.Worker):
         return 0.5 if subject.program == "jax" else 0.0
 
     def call(self, subject):
-        assert subject in self.prepared and subject.lane == self.name
+        assert subject in self.prepared and subject.part == self.name
         return (2 if self.name == "1core" else 1) * (subject.flops or 1e9) / 1e12
 
     def forget(self):
@@ -173,12 +173,12 @@ def test_the_command_prints_both_tables(tmp_path, no_clock, capsys):
 
 
 def test_a_worker_is_tied_to_one_core_and_times_what_it_is_given():
-    if not lane.confinable():
+    if not part.confinable():
         pytest.skip("this system cannot tie a process to a core")
-    worker = lane.Worker("1core")
+    worker = part.Worker("1core")
     try:
         origin = worker.origin()
-        small = Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2, lane="1core")
+        small = Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2, part="1core")
         assert origin["cores_used"] == 1 and origin["platform"] == "cpu"
         assert worker.prepare(small) > 0 and 0 < worker.call(small) < 60
         numpy = replace(small, program="program2006", precision="float64")

@@ -18,7 +18,7 @@ from repro.timing.subject import NETWORK, Subject
 from repro.training.flops import direct_flops
 
 DAY = 86_400.0  # seconds
-REFERENCE = Subject("program2006", "backprop", NETWORK, precision="float64", lane="1core")
+REFERENCE = Subject("program2006", "backprop", NETWORK, precision="float64", part="1core")
 MEASURED = ["data", "experiment", "variant", "device", "target", "n", "reached", "seconds", "low", "high"]
 MEASURED += ["updates", "flops", "updates_done", "busy"]
 

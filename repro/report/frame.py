@@ -233,7 +233,7 @@ def _of_timing(record: Record) -> dict[str, Any]:
     }
     return same | {
         "sizes": "x".join(map(str, subject.sizes)),
-        "part": subject.lane,
+        "part": subject.part,
         "host": origin["host"],
         "cores_used": origin["cores_used"] if origin["platform"] == "cpu" else None,
     }

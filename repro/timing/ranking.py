@@ -12,8 +12,8 @@ from repro.timing.subject import MNIST, NETWORK, Subject
 COMPARED = (
     Subject("jax", "cd1", MNIST[0]),
     Subject("jax", "backprop", NETWORK),
-    Subject("program2006", "cd1", MNIST[0], precision="float64", lane="1core"),
-    Subject("program2006", "backprop", NETWORK, precision="float64", lane="1core"),
+    Subject("program2006", "cd1", MNIST[0], precision="float64", part="1core"),
+    Subject("program2006", "backprop", NETWORK, precision="float64", part="1core"),
 )
 Lines = tuple[str, tuple[str, ...], list[list[str]]]  # title, columns, rows
 
