@@ -1,15 +1,16 @@
-"""How long each arm took to the paper's error: seconds, updates and operations, pretraining included."""
+"""How long a run took to the paper's error: seconds, updates and operations, pretraining included."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from repro.report.tables import Group, groups, layer_epochs, longest, read_published
-from repro.runs.record import Record
+from repro.runs.config import Autoencoding, Pretrained, from_json
+from repro.runs.provenance import ROOT
+from repro.runs.record import Record, layer_epochs
+from repro.timing.machines import read
 from repro.training.flops import backprop_flops, stack_flops
 
 PIXELS = {"curves": 784, "mnist": 784, "faces": 625}  # of the data sets whose errors the paper prints
@@ -33,53 +34,30 @@ class Reached(NamedTuple):
     flops: float
 
 
-def targets() -> dict[str, float]:
+def targets(path: Path = ROOT / "results" / "published.csv") -> dict[str, float]:
     """The error that the paper printed for its pretrained network, by data set."""
-    printed = read_published()
+    printed = read(path)
     printed = printed[(printed.variant == "pretrained-cg") & (printed.metric == ERROR)]
     return {row.experiment: row.value for row in printed.itertuples() if row.experiment in PIXELS}
 
 
-def data_of(group: Group) -> str:
-    """The data set that a group learnt from: its experiment, or the part of its variant before the slash."""
-    data, slash, _ = group.variant.partition("/")
-    return data if slash else group.experiment
-
-
-def arms(folder: Path, experiments: Mapping[str, Any]) -> Iterator[tuple[str, Group]]:
-    """Data set and group of every run of a paper's own network: of each device and variant the longest."""
-    networks = {
-        data: experiments[data].variants["pretrained-cg"].widths for data in PIXELS if data in experiments
-    }
-    for group in (group for name in experiments for group in longest_by_device(groups(folder, name))):
-        record, data = group.records[0], data_of(group)
-        widths = tuple(record.config.get("widths", ()))
-        if ERROR in record.curves and data in networks and widths == networks[data]:
-            yield data, group
-
-
-def longest_by_device(found: list[Group]) -> Iterator[Group]:
-    """Of each variant and device the group to show."""
-    for device in sorted({group.device for group in found}):
-        yield from longest([group for group in found if group.device == device]).values()
-
-
-def trajectory(record: Record, data: str) -> Trajectory:
-    """The trajectory of a run on this data set.
+def trajectory(record: Record) -> Trajectory:
+    """The trajectory of an autoencoder's run on one of those data sets.
 
     Older records have no curves of flops and epochs: their last number is apportioned by evaluations, and a
     report is an epoch.
     """
-    curves, config = record.curves, record.config
+    curves, config = record.curves, from_json(record.config)
     evaluations = np.asarray(curves["evaluations"], float)
     epochs = np.asarray(curves.get("epochs", np.arange(len(evaluations)) + 1))
     spent = np.cumsum(evaluations * np.diff(epochs, prepend=0))
-    before, n_cases = pretraining(record, data, spent[-1])
-    size = config["batch_size"] or n_cases
-    updates = np.asarray(curves.get("updates", epochs * (n_cases // size)), float)
+    before, n_cases = pretraining(record, config, spent[-1])
+    updates = np.asarray(curves.get("updates", epochs * (n_cases // (config.batch_size or n_cases))), float)
     flops = before + (record.metrics["flops"] - before) * spent / spent[-1]
     flops = np.asarray(curves.get("flops", flops), float)
-    stacked = sum(layer_epochs(record)) * (n_cases // config["pretraining"]["batch_size"])
+    stacked = 0
+    if isinstance(config.start, Pretrained):
+        stacked = sum(layer_epochs(record)) * (n_cases // config.start.pretraining.batch_size)
     waited = record.metrics["pretraining_seconds"]
     return Trajectory(
         waited + np.append(0, curves["seconds"]),
@@ -89,15 +67,15 @@ def trajectory(record: Record, data: str) -> Trajectory:
     )
 
 
-def pretraining(record: Record, data: str, evaluations: float) -> tuple[float, int]:
+def pretraining(record: Record, config: Autoencoding, evaluations: float) -> tuple[float, int]:
     """Operations before fine-tuning, and the cases that there were.
 
     All operations together are so many for each case: the cases are what they come to.
     """
-    sizes = (PIXELS[data], *record.config["widths"])
-    each = layer_epochs(record)
-    k = record.config["pretraining"]["contrastive"]["k"]
-    stack = stack_flops(sizes, 1, tuple(each), k) if each else 0.0
+    sizes, stack = (PIXELS[config.data], *config.network.widths), 0.0
+    if isinstance(config.start, Pretrained):
+        k = config.start.pretraining.contrastive.k
+        stack = stack_flops(sizes, 1, tuple(layer_epochs(record)), k)
     network = backprop_flops((*sizes, *sizes[-2::-1]), 1)
     n_cases = round(record.metrics["flops"] / (stack + network * evaluations))
     return stack * n_cases, n_cases
