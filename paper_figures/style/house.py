@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from paper_figures.style import arms
 from repro.atomic import write_atomically
-from repro.runs.record import ROOT
+from repro.runs.provenance import ROOT
 
 QUICK = "quick profile: small data, few epochs, not evidence"
 GREY = "#555555"
