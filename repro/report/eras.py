@@ -55,15 +55,15 @@ OF_RATES = """## Rates
 The median of n calls with their range; the programs of one size were called in turn. "cores" are those that a
 program may use. The 2006 program computes in float64, all others in float32; "precision" is that of the
 matrix products. scikit-learn's RBM keeps persistent chains. In brackets behind a rate: its share of the best
-rate of matrix products alone, by any library, on the same cores, at the same shapes and then at any. The last
-lines of the table of a million CD-1 cases are published; the other times of a machine are of one run, and a
-dash is a size that it did not time.
+rate of matrix products alone, by any library, on the same cores, at the same shapes and then at any; several
+seeds side by side may exceed that of one. The last lines of the table of a million CD-1 cases are published;
+the other times of a machine are of one run, if that was not interrupted. A dash: not timed there.
 """
 OF_TARGETS = """## Time to target
 
-Until the test squared error first was the paper's or less, by the pretrained arms and by the direct ones:
-means over the seeds that came there, with the range. Pretraining is counted in, compiling and measuring errors
-are not. "busy": the machine did other work at the time, and the seconds are too long.
+Until the test squared error first was the paper's or less, by pretrained arms and by direct ones: means over
+the seeds that came there, with the range. Pretraining is counted in, compiling and measuring errors are not.
+"busy": the machine did other work at the time, and the seconds are too long.
 """
 OF_CONVERSION = """## Conversion to 2006: computed, not measured
 
@@ -167,7 +167,7 @@ def grid(rows: pd.DataFrame, sizes: list[str], cell: Callable, with_published: b
     lines, about = [], ["machine", "program", "cores", "precision", "batch", "seeds"]
     usual = rows.batch_size.isin([MNIST_BATCH, RAINA_BATCH])
     rows = rows.assign(batch=rows.batch_size.astype(str).mask(usual, f"{MNIST_BATCH} or {RAINA_BATCH}"))
-    for key, own in rows.groupby(about, sort=False):
+    for key, own in rows.sort_values("machine", kind="stable").groupby(about, sort=False):
         cells = {size: cell(values(own, size)) for size in sizes}
         if any(text != "–" for text in cells.values()):
             lines.append(dict(zip(about, map(str, key), strict=True)) | cells)
@@ -202,8 +202,9 @@ def share(found: dict[str, Any]) -> str:
     """The rate, and what part that is of the machine's own."""
     if "gflops" not in found:
         return "–"
-    same, best = (found[f"fraction_of_{what}"].value for what in ("matmul", "best_matmul"))
-    return f"{found['gflops'].value:.3g} ({100 * same:.0f} %, {100 * best:.0f} %)"
+    parts = [found[f"fraction_of_{what}"].value for what in ("matmul", "best_matmul")]
+    shares = [f"{100 * part:.0f} %" if part == part else "–" for part in parts]
+    return f"{found['gflops'].value:.3g} ({', '.join(shares)})"
 
 
 def floor(found: dict[str, Any]) -> str:
@@ -287,7 +288,7 @@ def arms(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
     own = networks(experiments)
     runs = frame.runs[(frame.runs.kind == "autoencoding") & frame.runs.data.isin([*own])]
     widths = runs.data.map({data: "-".join(map(str, sizes)) for data, sizes in own.items()})
-    scored = [ERROR in frame.record(path).curves for path in runs.path]
+    scored = runs.path.map(lambda path: ERROR in frame.record(path).curves).astype(bool)
     runs = shown(runs[(runs.widths == widths) & scored], by=("experiment", "variant", "device"))
     order = runs.data.map({data: i for i, data in enumerate(PIXELS)}), runs.start != "pretrained"
     runs = runs.assign(data_order=order[0], direct=order[1])
