@@ -11,7 +11,7 @@ from repro.runs.provenance import ROOT
 from repro.runs.record import Record, load_records
 from repro.timing.machines import machines
 from repro.timing.rates import EXPERIMENT, machine
-from repro.timing.subject import MNIST, NETWORK, Subject
+from repro.timing.subject import MNIST, MNIST_BATCH, NETWORK, RAINA_BATCH, Subject
 
 COMPARED = (
     Subject("jax", "cd1", MNIST[0]),
@@ -30,8 +30,10 @@ class Lines(NamedTuple):
 
 
 def rates(records: Iterable[Record]) -> Iterator[Lines]:
-    """The rates of every program that learns, the fastest first at each size."""
-    columns = ("program", "seconds", "GFLOP/s", "of same shape", "of best")
+    """The rates of every program that learns, the fastest first at each size; and what share that is of the
+    machine's matrix products at these shapes, and of its best.
+    """
+    columns = ("program", "seconds", "GFLOP/s", "of products", "of best")
     learning = [(Subject(**record.config), record) for record in records]
     learning = [pair for pair in learning if pair[0].workload in ("cd1", "backprop")]
     learning.sort(key=lambda pair: (pair[0].workload, pair[0].sizes, -pair[1].metrics["gflops"]))
@@ -52,7 +54,8 @@ def _row(subject: Subject, record: Record) -> tuple[str, ...]:
 def described(subject: Subject) -> str:
     """A program and how it ran, in a few words."""
     where = {"1core": "1 core", "cpu": "all cores", "gpu": "GPU"}[subject.part]
-    more = [subject.precision, f"batch {subject.batch_size}"]
+    more = [subject.precision]
+    more += [f"batch {subject.batch_size}"] if subject.batch_size not in (MNIST_BATCH, RAINA_BATCH) else []
     more += [f"{subject.n_seeds} seeds"] if subject.n_seeds > 1 else []
     more += [f"{subject.n_cases} cases"] if subject.of_curve else []
     return ", ".join([subject.program, where, *more])
