@@ -34,7 +34,7 @@ from repro.timing.subject import MNIST_BATCH, RAINA, RAINA_BATCH
 from repro.timing.target import PIXELS, reached, targets, trajectory
 
 THEN = Rate("1 GFLOP/s", 1.0)  # what the papers of 2006 imply
-LONG, SHORT = 60, 14  # days
+LONG, SHORT = 60.0, 14.0  # days
 SIZES = tuple(named(sizes) for sizes in RAINA)
 SMALL, LARGE = SIZES[0], SIZES[-1]
 WORKLOADS = {"cd1": "CD-1", "backprop": "backprop"}
@@ -119,7 +119,7 @@ def seconds_per_case(evidence: Evidence, path: str) -> Measured:
 
 def gpus_gain(evidence: Evidence) -> Iterator[Condition]:
     """C3b, upheld."""
-    for size, bound in ((SMALL, 12), (LARGE, 60)):
+    for size, bound in ((SMALL, 12.0), (LARGE, 60.0)):
         for workload, name in WORKLOADS.items():
             text = f"{name} at {size}: one core over one GPU"
             yield Condition(text, gain(evidence, workload, size), low=bound)
@@ -128,7 +128,7 @@ def gpus_gain(evidence: Evidence) -> Iterator[Condition]:
 def gpus_gain_little(evidence: Evidence) -> Iterator[Condition]:
     """C3b, refuted."""
     for workload, name in WORKLOADS.items():
-        yield Condition(f"{name} at {LARGE}: one core over one GPU", gain(evidence, workload, LARGE), high=5)
+        yield Condition(f"{name} at {LARGE}: one core over one GPU", gain(evidence, workload, LARGE), high=5.0)
 
 
 def cd1_over_backprop(evidence: Evidence, size: str) -> Measured:
@@ -154,10 +154,10 @@ CLAIMS = (
     Claim(
         key="C3",
         statement="Direct training would have taken months on CPUs",
-        upheld_if=f"at 1 GFLOP/s, which the papers of 2006 imply, one run to the paper's error takes {LONG} "
+        upheld_if=f"at 1 GFLOP/s, which the papers of 2006 imply, one run to the paper's error takes {LONG:g} "
         "days or more on a data set, or the published grid of tuning runs does on all; of each data set the "
         "direct arm that needs the fewest operations counts",
-        refuted_if=f"every such run takes {SHORT} days or less",
+        refuted_if=f"every such run takes {SHORT:g} days or less",
         upholding=months,
         refuting=weeks,
     ),
