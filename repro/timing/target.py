@@ -38,7 +38,9 @@ def targets(path: Path = ROOT / "results" / "published.csv") -> dict[str, float]
     """The error that the paper printed for its pretrained network, by data set."""
     printed = read(path)
     printed = printed[(printed.variant == "pretrained-cg") & (printed.metric == ERROR)]
-    return {row.experiment: row.value for row in printed.itertuples() if row.experiment in PIXELS}
+    return {
+        data: error for data, error in zip(printed.experiment, printed.value, strict=True) if data in PIXELS
+    }
 
 
 def trajectory(record: Record) -> Trajectory:
@@ -48,6 +50,7 @@ def trajectory(record: Record) -> Trajectory:
     report is an epoch.
     """
     curves, config = record.curves, from_json(record.config)
+    assert isinstance(config, Autoencoding)
     evaluations = np.asarray(curves["evaluations"], float)
     epochs = np.asarray(curves.get("epochs", np.arange(len(evaluations)) + 1))
     spent = np.cumsum(evaluations * np.diff(epochs, prepend=0))
