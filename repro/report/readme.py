@@ -12,7 +12,7 @@ import pandas as pd
 from repro.errors import UserError
 from repro.report import answer, eras, verdicts
 from repro.report.frame import RUN, Frame, shown
-from repro.report.tables import KINDS, ROW, build, csv, read_published, readable, stem, tables_folder, tidy
+from repro.report.tables import ROW, build, csv, read_published, readable, stem, tables_folder, tidy
 from repro.report.verdicts import Claim, Evidence, verdict
 from repro.runs.provenance import ROOT
 
@@ -94,7 +94,7 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
 def _shown(frame: Frame) -> pd.DataFrame:
     """Of the runs that stand for their variants what tells them apart, and data, start and widths."""
     runs = shown(frame.runs)
-    return runs[runs.kind.isin(KINDS)].drop_duplicates(RUN)[[*ROW, "data", "start", "widths"]]
+    return runs[runs.kind != "timing"].drop_duplicates(RUN)[[*ROW, "data", "start", "widths"]]
 
 
 def index(experiments: Mapping[str, Any], frame: Frame, rulings: Mapping[str, str]) -> str:

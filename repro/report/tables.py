@@ -10,7 +10,7 @@ import pandas as pd
 
 from repro.errors import UserError
 from repro.evaluation.intervals import interval
-from repro.report.fairness import tuned
+from repro.report.fairness import judged
 from repro.report.frame import RUN, Frame, curves, shown
 from repro.runs.provenance import ROOT
 
@@ -19,7 +19,6 @@ COLUMNS += ["updates", "tuning", "device", "published", "source"]
 CURVES = ["train_squared_error", "test_squared_error"]
 CURVE_COLUMNS = ["experiment", "variant", "seed", "device", "load_per_core", "epoch", "updates", "flops"]
 CURVE_COLUMNS += ["seconds", *CURVES]
-KINDS = ("autoencoding", "tuning", "pca", "lsa")  # of runs, as opposed to timings
 ROW = [
     "experiment",
     "variant",
@@ -65,9 +64,8 @@ def tidy(frame: Frame, published: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UserError: if two runs could not be told apart, such as of an older configuration.
     """
-    runs = frame.runs[frame.runs.kind.isin(KINDS)]
+    runs = judged(frame)
     check_unambiguous(runs)
-    runs = runs.assign(tuning=tuned(frame, runs))
     rows = frame.rows.merge(runs[["path", "tuning"]], on="path").sort_values([*ROW, "seed"], kind="stable")
     by = [*RUN, "pretraining", "epochs", "tuning", "metric"]
     table = rows.groupby(by, dropna=False, sort=False).agg(

@@ -26,7 +26,7 @@ from repro.evaluation.intervals import (
     variation,
 )
 from repro.report.cost import Cost, Costs
-from repro.report.fairness import CHOSEN, total_flops, tuned
+from repro.report.fairness import CHOSEN, judged
 from repro.report.frame import Frame, layer_epochs, n_epochs, shown
 from repro.runs.config import Autoencoding, Epochs, Flops, Pretrained, deterministic
 from repro.runs.record import Record
@@ -122,10 +122,10 @@ class Condition(NamedTuple):
         m = self.measured
         if not len(m.values) or not np.isfinite(m.number):
             return nan, nan
-        at_most = m.p_at_most(self.high) if self.high < inf else 0.0
-        at_least = _other_side(m, self.low) if self.low > -inf else 0.0
-        above = _other_side(m, self.high) if self.high < inf else 1.0
-        below = m.p_at_most(self.low) if self.low > -inf else 1.0
+        at_most = m.p_at_most(float(self.high)) if self.high < inf else 0.0
+        at_least = _other_side(m, float(self.low)) if self.low > -inf else 0.0
+        above = _other_side(m, float(self.high)) if self.high < inf else 1.0
+        below = m.p_at_most(float(self.low)) if self.low > -inf else 1.0
         sides = 1 if self.one_sided else 2
         return min(1.0, sides * max(at_most, at_least)), min(1.0, sides * min(above, below))
 
@@ -159,7 +159,7 @@ class Claim:
     n_refuting: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """The records of a profile, of each variant the run that stands for it, and what was asked for."""
 
@@ -168,23 +168,22 @@ class Evidence:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One row a record of the runs that stand for their variants: the frame's facts, and where the rate
-        comes from as `tuning`, and `total_flops`, the choice of the rate included.
-        """
-        runs = shown(self.frame.runs)
-        runs = runs[runs.kind != "timing"].sort_values(["experiment", "variant", "seed"])
-        return runs.assign(tuning=tuned(self.frame, runs), total_flops=total_flops(self.frame, runs))
+        """One row a record of the runs that stand for their variants, with what `judged` says of each."""
+        return shown(judged(self.frame)).sort_values(["experiment", "variant", "seed"])
 
     @cached_property
     def _records(self) -> dict[tuple[str, str], list[Record]]:
         found: dict[tuple[str, str], list[Record]] = {}
-        for run in self.runs.itertuples():
-            found.setdefault((run.experiment, run.variant), []).append(self.frame.record(run.path))
+        for experiment, variant, path in zip(
+            *(self.runs[c] for c in ("experiment", "variant", "path")), strict=True
+        ):
+            found.setdefault((experiment, variant), []).append(self.frame.record(path))
         return found
 
     @cached_property
     def _tuning(self) -> dict[tuple[str, str], str]:
-        return {(run.experiment, run.variant): run.tuning for run in self.runs.itertuples()}
+        runs = self.runs
+        return dict(zip(zip(runs.experiment, runs.variant, strict=True), runs.tuning, strict=True))
 
     @cached_property
     def costs(self) -> Costs:
