@@ -9,15 +9,14 @@ the 18 of the others.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from matplotlib.figure import Figure
 
 from paper_figures.style import mosaic
+from repro.report.frame import Frame
 
 VARIANTS = ["pretrained-cg", "logistic-pca-6", "logistic-pca-18", "pca-18"]
 
 
-def draw(results: Path, profile: str) -> Figure:
-    """Draw the figure from the records and tables of a profile."""
-    return mosaic.draw(results, profile, "curves", "test curve", VARIANTS)
+def draw(frame: Frame) -> Figure:
+    """Draw the figure from the frame of a profile."""
+    return mosaic.draw(frame, "curves", "test curve", VARIANTS)

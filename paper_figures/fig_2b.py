@@ -9,15 +9,14 @@ autoencoder's digits are the sharpest of the three.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from matplotlib.figure import Figure
 
 from paper_figures.style import mosaic
+from repro.report.frame import Frame
 
 VARIANTS = ["pretrained-cg", "logistic-pca", "pca"]
 
 
-def draw(results: Path, profile: str) -> Figure:
-    """Draw the figure from the records and tables of a profile."""
-    return mosaic.draw(results, profile, "mnist", "test digit", VARIANTS)
+def draw(frame: Frame) -> Figure:
+    """Draw the figure from the frame of a profile."""
+    return mosaic.draw(frame, "mnist", "test digit", VARIANTS)

@@ -10,15 +10,14 @@ more of a face, and whether its error says so.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from matplotlib.figure import Figure
 
 from paper_figures.style import mosaic
+from repro.report.frame import Frame
 
 VARIANTS = ["pretrained-cg", "pca"]
 
 
-def draw(results: Path, profile: str) -> Figure:
-    """Draw the figure from the records and tables of a profile."""
-    return mosaic.draw(results, profile, "faces", "test patch", VARIANTS)
+def draw(frame: Frame) -> Figure:
+    """Draw the figure from the frame of a profile."""
+    return mosaic.draw(frame, "faces", "test patch", VARIANTS)

@@ -1,77 +1,144 @@
-"""What the figures of the eras read."""
+"""What the figures of costs read from the frame: what every arm spent, and speed-ups of programs."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from paper_figures.style import arms
-from repro.errors import RecordsMissingError
-from repro.report.tables import tables_folder
+from paper_figures.style.evidence import ERROR, published, select
+from paper_figures.style.wording import INPUTS
+from repro.report.frame import Frame, curves, layer_epochs, shown
+from repro.runs.config import Autoencoding, Pretrained, from_json
+from repro.runs.record import Record
 from repro.timing.machines import Machine
+from repro.training.flops import backprop_flops, direct_flops, stack_flops
+
+NETWORKS = {  # hidden layers of hinton2006science's autoencoders, figs. 2A to 2C
+    "curves": "400-200-100-50-25-6",
+    "mnist": "1000-500-250-30",
+    "faces": "2000-1000-500-30",
+}
+BUSY = 1.1  # threads that wait to run, for each core: above it other work ran too, and times are too long
+ARM = ("data", "start", "start_scale", "optimiser", "momentum", "activation", "l2")
+ORDER = list(arms.STARTS)
 
 
-def of_eras(results: Path, profile: str, part: str = "") -> pd.DataFrame:
-    """A table of what training cost: the rates, or the part "curves", "targets" or "2006".
-
-    Raises:
-        RecordsMissingError: if there is none.
+def of_arms(frame: Frame, *more: str) -> pd.DataFrame:
+    """What every run spent that stands for an arm on a network of the paper, a row for each seed and report:
+    its facts, `epoch`, `seconds`, `updates`, `flops` and the test squared error; pretraining is counted in.
+    `more`: columns that tell apart what is shown, such as the device.
     """
-    path = tables_folder(results, profile) / "_".join(filter(None, ["eras", part]))
-    path = path.with_suffix(".csv")
-    if not path.is_file():
-        remedy = f"`repro time --profile {profile}`, then `repro tables --profile {profile}`"
-        raise RecordsMissingError(f"{path} is missing: run {remedy}")
-    return pd.read_csv(path)
+    runs = select(frame.runs, kind="autoencoding")
+    runs = runs[runs.widths == runs["data"].map(NETWORKS)]
+    runs = runs[(runs.experiment == runs["data"]) | (runs.experiment == "direct")]
+    runs = runs[[arms.usual_scale(run) for run in runs.itertuples()]]
+    return spent(frame, shown(runs, (*ARM, *more)))
 
 
-def best(runs: pd.DataFrame) -> pd.DataFrame:
-    """The arms that have a colour, in that order; of one that several experiments have, the run with the
-    lowest error.
+def spent(frame: Frame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The test squared error of these runs against everything that was spent for it, by start."""
+    points = [_filled(frame.record(path), own) for path, own in curves(frame, runs, [ERROR]).groupby("path")]
+    if not points:
+        return curves(frame, runs.head(0), [ERROR])
+    return pd.concat(points).sort_values(
+        ["start", "optimiser", "path", "epoch"],
+        key=lambda column: column.map(ORDER.index) if column.name == "start" else column,
+        kind="stable",
+        ignore_index=True,
+    )
+
+
+def _filled(record: Record, points: pd.DataFrame) -> pd.DataFrame:
+    """The reports of one record with pretraining in all columns. Early records have no curves of updates and
+    flops: their last number is apportioned by evaluations, and a report is an epoch.
     """
-    runs = runs.assign(arm=runs.variant.astype(str).str.split("/").str[-1])
-    runs = runs[runs.arm.isin(arms.COLOURS)]
-    lowest = runs.groupby(["data", "arm", "device", "experiment"]).value.min().reset_index()
-    chosen = lowest.sort_values("value", kind="stable").drop_duplicates(["data", "arm", "device"])
-    shown = runs.merge(chosen.drop(columns="value"), on=["data", "arm", "device", "experiment"])
-    return shown.sort_values(["arm", "device"], key=_rank, kind="stable")
+    config, has = from_json(record.config), record.curves
+    assert isinstance(config, Autoencoding)
+    each, evaluations = layer_epochs(record), np.asarray(has["evaluations"], float)
+    sizes = (INPUTS[config.data], *config.network.widths)
+    epochs = points.epoch.to_numpy(float)
+    used = np.append(0, np.cumsum(evaluations * np.diff(epochs)))
+    before, n_cases, stacked = 0.0, 0, 0
+    if each or "updates" not in has:
+        start = config.start
+        k = start.pretraining.contrastive.k if isinstance(start, Pretrained) else 1
+        stack = stack_flops(sizes, 1, tuple(each), k) if each else 0.0
+        of_case = stack + backprop_flops((*sizes, *sizes[-2::-1]), 1) * used[-1]
+        n_cases = round(record.metrics["flops"] / of_case)
+        before = stack * n_cases
+        if isinstance(start, Pretrained):
+            stacked = sum(each) * (n_cases // start.pretraining.batch_size)
+    updates = points.updates.to_numpy(float)
+    if "updates" not in has:
+        updates = epochs * (n_cases // (config.batch_size or n_cases))
+    flops = points.flops.to_numpy(float, copy=True)
+    if "flops" not in has:
+        flops = before + (record.metrics["flops"] - before) * used / used[-1]
+    flops[0] = before
+    waited = np.where(epochs == 0, record.metrics["pretraining_seconds"], points.seconds)
+    return points.assign(updates=stacked + updates, flops=flops, seconds=waited)
 
 
-def _rank(column: pd.Series) -> pd.Series:
-    order = {name: i for i, name in enumerate(arms.COLOURS)}
-    return column.map(order) if column.name == "arm" else column
+def means(trained: pd.DataFrame) -> pd.DataFrame:
+    """One run's reports, averaged over its seeds: what was spent, `value`, and its range `low` to `high`."""
+    seeds = trained.groupby("epoch")
+    line = seeds[["updates", "flops", "seconds"]].mean()
+    errors = seeds[ERROR]
+    return line.assign(value=errors.mean(), low=errors.min(), high=errors.max()).reset_index()
 
 
-def direct_seconds(then: pd.DataFrame, data: str, rate: Machine) -> pd.Series:
+def one_each(trained: pd.DataFrame) -> pd.DataFrame:
+    """One row for each run of such a table: its facts, and n."""
+    n = trained.groupby(["identity", "device"], sort=False).seed.nunique().rename("n")
+    return trained.drop_duplicates(["identity", "device"]).merge(n.reset_index(), on=["identity", "device"])
+
+
+def quiet(trained: pd.DataFrame) -> pd.DataFrame:
+    """The rows of runs during which the machine did no other work; of others the seconds are too long."""
+    return trained[trained.groupby(["identity", "device"]).load_per_core.transform("max") <= BUSY]
+
+
+def targets(frame: Frame) -> dict[str, float]:
+    """The error that the paper printed for its pretrained network, by data set."""
+    printed = published(frame)
+    printed = printed[(printed.variant == "pretrained-cg") & (printed.metric == ERROR)]
+    return {row.experiment: row.value for row in printed.itertuples() if row.experiment in NETWORKS}
+
+
+def direct_seconds(frame: Frame, data: str, rate: Machine) -> float:
     """Seconds that one direct run of the published length would have taken at the machine's rate."""
-    one = then[(then.data == data) & then.variant.str.startswith("one direct run")]
-    return one.flops / (rate.sustained_gflops * 1e9)
+    printed = published(frame)
+    run = select(printed, experiment="eras", variant="direct-run").set_index("metric").value
+    sizes = (INPUTS[data], *map(int, NETWORKS[data].split("-")))
+    flops = direct_flops((*sizes, *sizes[-2::-1]), int(run.updates), int(run.batch_size))
+    return flops / (rate.sustained_gflops * 1e9)
 
 
-def speedups(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per host, kind of speed-up, workload and size: slower over faster, with its range."""
-    plain = table[(table.seeds == 1) & (table.batch_size < 1000) & table.program.isin(["jax", "program2006"])]
-    plain = plain[plain.precision.isin(["float32", "float64"])]
-    one_core = plain.variant.str.endswith("-1core")
-    lane = np.where(plain.cores == "GPU", "gpu", np.where(one_core, "one", "all"))
-    index = ["host", "workload", "sizes"]
-    by = {
-        key: own.drop_duplicates(index).set_index(index)
-        for key, own in plain.assign(lane=lane).groupby(["program", "lane"])
-    }
-    nothing = plain.head(0).set_index(index)
-    one, every, gpu = (by.get(("jax", lane), nothing) for lane in ("one", "all", "gpu"))
-    kinds = {"GPU over one core": (one, gpu), "all cores over one": (one, every)}
-    kinds["JAX over the 2006 program"] = (by.get(("program2006", "one"), nothing), one)
-    parts = [_ratio(*pair).assign(kind=kind) for kind, pair in kinds.items()]
-    return pd.concat(parts).reset_index()
+def speedups(frame: Frame) -> pd.DataFrame:
+    """One row for each host, kind of speed-up, workload and size: slower over faster, with its range."""
+    rows = select(frame.rows, kind="timing", metric="seconds_per_million_cases", n_seeds=1, of_curve=False)
+    rows = rows[rows.precision.isin(["float32", "float64"]) & (rows.batch_size < 1000)]
+    ranges = [_range(frame.record(run.path), run.value) for run in rows.itertuples()]
+    rows = rows.assign(low=[low for low, _ in ranges], high=[high for _, high in ranges])
+    jax = {part: select(rows, program="jax", part=part) for part in ("1core", "cpu", "gpu")}
+    kinds = {"GPU over one core": (jax["1core"], jax["gpu"])}
+    kinds["all cores over one"] = (jax["1core"], jax["cpu"])
+    kinds["JAX over the 2006 program"] = (select(rows, program="program2006", part="1core"), jax["1core"])
+    return pd.concat([_ratio(*pair).assign(kind=kind) for kind, pair in kinds.items()], ignore_index=True)
+
+
+def _range(record: Record, value: float) -> tuple[float, float]:
+    """What the value would be in the shortest and in the longest of the timed calls."""
+    calls: Any = np.asarray(record.curves["call_seconds"]) / np.median(record.curves["call_seconds"])
+    return value * calls.min(), value * calls.max()
 
 
 def _ratio(slow: pd.DataFrame, fast: pd.DataFrame) -> pd.DataFrame:
-    both = slow.add_suffix("_slow").join(fast.add_suffix("_fast"), how="inner")
-    value, low, high = ("value", "value"), ("low", "high"), ("high", "low")
-    columns = {"value": value, "low": low, "high": high}
-    ratios = {name: both[f"{a}_slow"] / both[f"{b}_fast"] for name, (a, b) in columns.items()}
-    return pd.DataFrame(ratios | {"device": both.machine_fast})
+    same = ["host", "workload", "sizes"]
+    both = slow.merge(fast, on=same, suffixes=("_slow", "_fast"))
+    ends = {"value": ("value", "value"), "low": ("low", "high"), "high": ("high", "low")}
+    ratios = {name: both[f"{a}_slow"] / both[f"{b}_fast"] for name, (a, b) in ends.items()}
+    return both[same].assign(**ratios, device=both.device_fast, cores=both.cores_fast, part=both.part_fast)

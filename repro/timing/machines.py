@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from repro.errors import UserError
-from repro.runs.record import ROOT
+from repro.runs.provenance import ROOT
 
 
 class Machine(NamedTuple):
