@@ -10,6 +10,7 @@ after how much.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,6 +19,8 @@ from paper_figures.style import arms, eras, house, lines
 from paper_figures.style.evidence import require, scores, select
 from paper_figures.style.wording import about, effort, in_print, number
 from repro.report.frame import Frame
+
+TICKS = (0, 1, 5, 20, 50, 100, 200)  # epochs
 
 
 @house.style()
@@ -37,6 +40,8 @@ def draw(frame: Frame) -> Figure:
             lines.learning(left, "epoch", own, look, (i, len(table)))
             lines.learning(right, "flops", own[own.flops > 0], look, (i, len(table)))
     lines.scale_epochs(left, trained, [*table.value, *table.published])
+    left.set_xscale("function", functions=(np.sqrt, np.square))  # short runs and long ones
+    left.set_xticks([n for n in TICKS if n <= trained.epoch.max()])
     left.set_ylabel(lines.NAME)
     right.set(xscale="log", xlabel="operations (flops), pretraining included")
     _references(left, right, table)

@@ -14,6 +14,7 @@ from paper_figures.style.arms import Look
 from paper_figures.style.evidence import ERROR
 
 NAME = "test squared error per image"
+MARKS = 6  # on a line, about
 
 
 def learning(axes: Axes, x: str, trained: pd.DataFrame, look: Look, place: tuple[int, int] = (0, 1)) -> None:
@@ -24,8 +25,8 @@ def learning(axes: Axes, x: str, trained: pd.DataFrame, look: Look, place: tuple
     errors = seeds[ERROR]
     line = pd.DataFrame({"value": errors.mean(), "low": errors.min(), "high": errors.max()})
     at = line.index if x == "epoch" else seeds[x].mean()
-    first, step = place[0] * max(1, len(line) // 8) // max(1, place[1]), max(1, len(line) // 8)
-    scored(axes, look, trained.variant.iloc[0], at, line, markevery=(first, step))
+    step = max(1, len(line) // MARKS)
+    scored(axes, look, trained.variant.iloc[0], at, line, markevery=(place[0] * step // place[1], step))
 
 
 def scored(axes: Axes, look: Look, variant: str, x: Iterable[float], rows: pd.DataFrame, **how: Any) -> None:
