@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 
 reproduce: $(READY)  ## run every experiment in the quick profile, then its tables and figures
 	$(BIN)/repro run --profile quick; surprises=$$?; \
-	  test $$surprises -le 1 && $(BIN)/repro tables --profile quick && $(BIN)/repro figures --profile quick && \
+	  test $$surprises -eq 0 -o $$surprises -eq 3 && $(BIN)/repro tables --profile quick && $(BIN)/repro figures --profile quick && \
 	  echo "records, tables and figures are in results/quick" && exit $$surprises
 
 test: $(READY)  ## run the proofs

@@ -15,25 +15,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.runs import Arm, PrincipalComponents
-from repro.runs.run import Experiment
+from repro.runs.config import Autoencoding, Config, Epochs, Gaussian, Glorot, Network, PrincipalComponents
+from repro.runs.experiment import Experiment, shorter
+from repro.training.optimisers import Adam
 
 SIZES = (2, 6, 10, 18, 30, 60)
 QUICK_SIZES = (6, 30)
 QUICK_NETWORKS = ((1000, 500, 250, 30), (400, 200, 100, 50, 25, 6))  # compiled for mnist and curves
 BELOW = {"mnist": (1000, 500, 250), "curves": (400, 200, 100, 50, 25)}  # the code layer
 N_EPOCHS = {"mnist": 20, "curves": 50}
-ADAM = Arm(optimiser="adam", learning_rate=1e-3, batch_size=100)
 
 
-def arms(data: str, size: int) -> dict:
+def arms(data: str, size: int) -> dict[str, Config]:
     """All ways to a code of this size."""
-    deep = replace(ADAM, widths=(*BELOW[data], size), n_epochs=N_EPOCHS[data])
+    deep = Autoencoding(
+        data=data,
+        network=Network((*BELOW[data], size)),
+        optimiser=Adam(1e-3),
+        batch_size=100,
+        budget=Epochs(N_EPOCHS[data]),
+    )
+    shallow = Autoencoding(data=data, network=Network((size,)), start=Gaussian(), budget=Epochs(50))
     return {
         "pretrained-adam": deep,
-        "glorot-adam": replace(deep, start="glorot"),
-        "logistic-pca": Arm(widths=(size,), start="gaussian", n_epochs=50),
-        "pca": PrincipalComponents(size),
+        "glorot-adam": replace(deep, start=Glorot()),
+        "logistic-pca": shallow,
+        "pca": PrincipalComponents(data, size),
     }
 
 
@@ -47,16 +54,17 @@ VARIANTS = {
 
 def quick(config):
     """Two of the sizes, the deep networks of one each, on the small samples, with a few epochs."""
-    size = config.widths[-1] if isinstance(config, Arm) else config.n_components
+    deep = isinstance(config, Autoencoding)
+    size = config.network.widths[-1] if deep else config.n_components
     if size not in QUICK_SIZES:
         return None
-    if not isinstance(config, Arm):
+    if not deep:
         return config
-    if config.optimiser == "cg":
-        return replace(config, n_epochs=2, batch_size=250)
-    if config.widths not in QUICK_NETWORKS:
+    if len(config.network.widths) == 1:
+        return replace(config, budget=Epochs(2), batch_size=250)
+    if config.network.widths not in QUICK_NETWORKS:
         return None
-    return replace(config, pretraining=replace(config.pretraining, n_epochs=5), n_epochs=3)
+    return replace(shorter(config, pretraining=5), budget=Epochs(3))
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py
@@ -80,7 +88,6 @@ EXPERIMENT = Experiment(
     name="code_size",
     claim="Deep autoencoders extend PCA: better at every size of the code",
     artefact="hinton2006science, p. 505 and Fig. 2A",
-    data="",
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},

@@ -30,38 +30,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.runs import Arm, PrincipalComponents
-from repro.runs.run import Experiment
+from repro.runs.config import Autoencoding, Epochs, Gaussian, Glorot, Network, PrincipalComponents, Rates
+from repro.runs.experiment import Experiment, shorter
+from repro.training.optimisers import Adam
 
-CG = Arm(widths=(400, 200, 100, 50, 25, 6))
-ADAM = replace(CG, optimiser="adam", batch_size=100, rates=(3e-4, 1e-3, 3e-3, 1e-2), rate_epochs=20)
-SHALLOW = replace(CG, widths=(532, 6))
+CG = Autoencoding(data="curves", network=Network((400, 200, 100, 50, 25, 6)))
+ADAM = replace(CG, optimiser=Adam(), batch_size=100, tuning=Rates((3e-4, 1e-3, 3e-3, 1e-2), n_epochs=20))
+SHALLOW = replace(CG, network=Network((532, 6)))
 
 VARIANTS = {
     "pretrained-cg": CG,
-    "gaussian-cg": replace(CG, start="gaussian", n_epochs=500),
-    "glorot-adam": replace(ADAM, start="glorot"),
+    "gaussian-cg": replace(CG, start=Gaussian(), budget=Epochs(500)),
+    "glorot-adam": replace(ADAM, start=Glorot()),
     "pretrained-adam": ADAM,
-    "logistic-pca-6": replace(CG, widths=(6,), start="gaussian"),
-    "logistic-pca-18": replace(CG, widths=(18,), start="gaussian"),
-    "pca-6": PrincipalComponents(6),
-    "pca-18": PrincipalComponents(18),
-    "mean-image": PrincipalComponents(0),
+    "logistic-pca-6": replace(CG, network=Network((6,)), start=Gaussian()),
+    "logistic-pca-18": replace(CG, network=Network((18,)), start=Gaussian()),
+    "pca-6": PrincipalComponents("curves", 6),
+    "pca-18": PrincipalComponents("curves", 18),
+    "mean-image": PrincipalComponents("curves", 0),
     "pretrained-cg-shallow": SHALLOW,
-    "gaussian-cg-shallow": replace(SHALLOW, start="gaussian", n_epochs=500),
-    "pretrained-cg-100-50-25-6": replace(CG, widths=(100, 50, 25, 6)),
-    "pretrained-cg-108-6": replace(CG, widths=(108, 6)),
+    "gaussian-cg-shallow": replace(SHALLOW, start=Gaussian(), budget=Epochs(500)),
+    "pretrained-cg-100-50-25-6": replace(CG, network=Network((100, 50, 25, 6))),
+    "pretrained-cg-108-6": replace(CG, network=Network((108, 6))),
 }
 
 
 def quick(config):
     """The same networks on 2,500 curves, with a few epochs."""
-    if not isinstance(config, Arm):
+    if not isinstance(config, Autoencoding):
         return config
-    pretraining = replace(config.pretraining, n_epochs=6)
-    if config.optimiser == "adam":
-        return replace(config, pretraining=pretraining, n_epochs=8, rates=config.rates[1::2], rate_epochs=1)
-    return replace(config, pretraining=pretraining, n_epochs=2, batch_size=250)
+    config = shorter(config, pretraining=6)
+    if config.tuning:
+        return replace(config, budget=Epochs(8), tuning=Rates(config.tuning.candidates[1::2], n_epochs=1))
+    return replace(config, budget=Epochs(2), batch_size=250)
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py
@@ -86,7 +87,6 @@ EXPERIMENT = Experiment(
     name="curves",
     claim="Pretrained deep autoencoders find the six numbers that a drawn curve is made of",
     artefact="hinton2006science, Fig. 2A, Figs. S1 and S2",
-    data="curves",
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},

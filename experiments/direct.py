@@ -29,11 +29,35 @@ Run         repro run direct --profile paper
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
-from repro.runs import Arm
-from repro.runs.run import Experiment
+from repro.runs.config import (
+    Autoencoding,
+    Epochs,
+    FanIn,
+    Gaussian,
+    Glorot,
+    He,
+    Network,
+    Pretrained,
+    Rates,
+    Sparse,
+    Start,
+)
+from repro.runs.experiment import Experiment
 from repro.training.greedy import Pretraining
+from repro.training.optimisers import (
+    KFAC,
+    LBFGS,
+    SGD,
+    Adam,
+    ConjugateGradient,
+    HessianFree,
+    Muon,
+    Nesterov,
+    Optimiser,
+)
 
 
 @dataclass(frozen=True)
@@ -56,54 +80,50 @@ BUDGETS = {
     "rcv1": Budget((500, 250, 125, 10), 50, 200, 20, 0.99, (0.003, 0.01, 0.03, 0.1)),
 }
 ADAPTIVE = {"adam": (0.0003, 0.001, 0.003, 0.01), "muon": (0.003, 0.01, 0.03, 0.1)}
-STARTS = ("gaussian", "gaussian.01", "fan-in", "glorot", "sparse", "he")
-OPTIMISERS = ("sgd", "momentum", "nag", "adam", "muon", "cg", "lbfgs", "hf", "kfac")
-STRONG = (
-    "sparse-nag",
-    "sparse-hf",
-    "sparse-hf-l2",
-    "sparse-kfac",
-    "sparse-adam",
-    "glorot-nag",
-    "glorot-adam",
-)
-STRONG += ("he-adam", "he-muon", "pretrained-nag", "pretrained-hf")
-PRETRAINING = {"faces": Pretraining(first_learning_rate=0.001, first_n_epochs=200)}
+STARTS: dict[str, Start] = {"gaussian": Gaussian(), "gaussian.01": Gaussian(0.01), "fan-in": FanIn()}
+STARTS |= {"glorot": Glorot(), "sparse": Sparse(), "he": He(), "pretrained": Pretrained()}
+OPTIMISERS: dict[str, Optimiser] = {"sgd": SGD(), "momentum": SGD(momentum=0.9), "nag": Nesterov()}
+OPTIMISERS |= {"adam": Adam(), "muon": Muon(), "cg": ConjugateGradient(), "lbfgs": LBFGS()}
+OPTIMISERS |= {"hf": HessianFree(), "kfac": KFAC()}
+STRONG = [("sparse", "nag"), ("sparse", "hf"), ("sparse", "kfac"), ("sparse", "adam"), ("glorot", "nag")]
+STRONG += [("glorot", "adam"), ("he", "adam"), ("he", "muon"), ("pretrained", "nag"), ("pretrained", "hf")]
+OF_FACES = Pretrained(Pretraining(first_learning_rate=0.001, first_n_epochs=200))
 
 
-def arm(data: str, variant: str) -> Arm:
-    """The configuration that a name stands for."""
-    start, _, optimiser = variant.removesuffix("-l2").rpartition("-")
-    budget = BUDGETS[data]
-    small = start == "gaussian.01"
-    names: dict[str, Any] = {"start": "gaussian" if small else start, "optimiser": optimiser}
-    config = Arm(
-        widths=budget.widths,
-        **names,
-        start_scale=0.01 if small else 0.1,
-        activation="logistic" if start != "he" else "gelu" if optimiser == "muon" else "relu",
-        pretraining=PRETRAINING.get(data, Pretraining()),
-        momentum=budget.momentum if optimiser == "nag" else 0.9,
-        schedule="cosine"
-        if start == "he" and optimiser in ("adam", "muon", "sgd", "momentum")
-        else "constant",
-        l2=2e-5 if variant.endswith("-l2") else 0.0,
-        n_reports=100,
-    )
-    if optimiser in ("hf", "lbfgs"):
-        return replace(config, batch_size=None, n_epochs=budget.hessian_free)
-    if optimiser == "kfac":
-        return replace(config, n_epochs=budget.kfac, l2=1e-5)  # below it nothing bounds the damping
-    if optimiser == "cg":
-        return replace(config, n_epochs=budget.kfac)
-    rates = ADAPTIVE.get(optimiser, budget.rates)
-    config = replace(config, batch_size=200, n_epochs=budget.first_order, rates=rates)
-    return replace(config, rate_epochs=2 if data == "faces" else 10)
+def arm(data: str, start: str, optimiser: str, l2: float = 0.0) -> Autoencoding:
+    """One of the starts with one of the optimisers, as long as is published."""
+    budget, rectified = BUDGETS[data], start == "he"
+    activation = ("gelu" if optimiser == "muon" else "relu") if rectified else "logistic"
+    begins = OF_FACES if (data, start) == ("faces", "pretrained") else STARTS[start]
+    descent = OPTIMISERS[optimiser]
+    if isinstance(descent, Nesterov):
+        descent = Nesterov(limit=budget.momentum)
+    elif rectified and isinstance(descent, SGD | Adam | Muon):
+        descent = replace(descent, schedule="cosine")  # the rate falls to 0
+    network = Network(budget.widths, activation)
+    common: dict[str, Any] = {
+        "data": data,
+        "network": network,
+        "start": begins,
+        "optimiser": descent,
+        "n_reports": 100,
+    }
+    match descent:
+        case HessianFree() | LBFGS():
+            return Autoencoding(**common, batch_size=None, budget=Epochs(budget.hessian_free), l2=l2)
+        case KFAC():
+            return Autoencoding(**common, budget=Epochs(budget.kfac), l2=1e-5)  # it bounds the damping
+        case ConjugateGradient():
+            return Autoencoding(**common, budget=Epochs(budget.kfac), l2=l2)
+    rates = Rates(ADAPTIVE.get(optimiser, budget.rates), n_epochs=2 if data == "faces" else 10)
+    return Autoencoding(**common, batch_size=200, budget=Epochs(budget.first_order), tuning=rates, l2=l2)
 
 
-NAMES: dict[str, dict[str, None]] = {data: dict.fromkeys(STRONG) for data in BUDGETS}
-NAMES["curves"] |= dict.fromkeys(f"{start}-{optimiser}" for start in STARTS for optimiser in OPTIMISERS)
-VARIANTS = {f"{data}/{name}": arm(data, name) for data, names in NAMES.items() for name in names}
+VARIANTS = {f"{data}/{s}-{o}": arm(data, s, o) for data in BUDGETS for s, o in STRONG}
+VARIANTS |= {f"{data}/sparse-hf-l2": arm(data, "sparse", "hf", l2=2e-5) for data in BUDGETS}
+VARIANTS |= {
+    f"curves/{s}-{o}": arm("curves", s, o) for s, o in product(STARTS, OPTIMISERS) if s != "pretrained"
+}
 
 QUICK_EPOCHS = {"sparse-nag": 15, "sparse-hf": 6, "sparse-kfac": 5, "he-adam": 15}
 QUICK = {VARIANTS[f"curves/{name}"]: n_epochs for name, n_epochs in QUICK_EPOCHS.items()}
@@ -111,11 +131,14 @@ QUICK = {VARIANTS[f"curves/{name}"]: n_epochs for name, n_epochs in QUICK_EPOCHS
 
 def quick(config):
     """Four of the arms on 2,500 curves, with a few epochs, their rates compared after one."""
-    if config not in QUICK:
-        return None
+    return shorter_direct(config, QUICK[config]) if config in QUICK else None
+
+
+def shorter_direct(config: Autoencoding, n_epochs: int) -> Autoencoding:
+    """The run with so many epochs, and two of its rates compared after one."""
     size = config.batch_size and min(config.batch_size, 250)
-    short = replace(config, n_epochs=QUICK[config], n_reports=None, batch_size=size)
-    return replace(short, rate_epochs=1, rates=config.rates[1:3])
+    tuning = config.tuning and Rates(config.tuning.candidates[1:3], n_epochs=1)
+    return replace(config, budget=Epochs(n_epochs), n_reports=None, batch_size=size, tuning=tuning)
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py
@@ -131,7 +154,6 @@ EXPERIMENT = Experiment(
     name="direct",
     claim="With the right start and optimiser deep autoencoders need no pretraining",
     artefact="martens2010hf, Table 1; sutskever2013importance, Table 1",
-    data="",
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},

@@ -24,35 +24,42 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.runs import Arm, SemanticAnalysis
-from repro.runs.run import Experiment
+from repro.runs.config import Autoencoding, Config, Epochs, Gaussian, Glorot, Network, Rates, SemanticAnalysis
+from repro.runs.experiment import Experiment, shorter
+from repro.training.optimisers import Adam
 
 CORPORA = ("reuters21578", "rcv1")
-CG = Arm(widths=(500, 250, 125, 10), n_epochs=50)
-ADAM = replace(CG, optimiser="adam", batch_size=100, rates=(3e-4, 1e-3, 3e-3, 1e-2), rate_epochs=20)
+RATES = Rates((3e-4, 1e-3, 3e-3, 1e-2), n_epochs=20)
 
-ARMS = {
-    "pretrained-cg": CG,
-    "gaussian-cg": replace(CG, start="gaussian"),
-    "glorot-adam": replace(ADAM, start="glorot"),
-    "pretrained-adam": ADAM,
-    "lsa-10": SemanticAnalysis(10),
-    "lsa-50": SemanticAnalysis(50),
-    "pretrained-cg-2d": replace(CG, widths=(500, 250, 125, 2)),
-    "lsa-2d": SemanticAnalysis(2),
-}
-VARIANTS = {f"{corpus}/{arm}": config for corpus in CORPORA for arm, config in ARMS.items()}
+
+def arms(corpus: str) -> dict[str, Config]:
+    """All variants of one corpus."""
+    cg = Autoencoding(data=corpus, network=Network((500, 250, 125, 10)), budget=Epochs(50))
+    adam = replace(cg, optimiser=Adam(), batch_size=100, tuning=RATES)
+    return {
+        "pretrained-cg": cg,
+        "gaussian-cg": replace(cg, start=Gaussian()),
+        "glorot-adam": replace(adam, start=Glorot()),
+        "pretrained-adam": adam,
+        "lsa-10": SemanticAnalysis(corpus, 10),
+        "lsa-50": SemanticAnalysis(corpus, 50),
+        "pretrained-cg-2d": replace(cg, network=Network((500, 250, 125, 2))),
+        "lsa-2d": SemanticAnalysis(corpus, 2),
+    }
+
+
+VARIANTS = {f"{corpus}/{name}": config for corpus in CORPORA for name, config in arms(corpus).items()}
 
 
 def quick(config):
     """The same networks on the 198 training stories of the embedded sample."""
-    if not isinstance(config, Arm):
+    if not isinstance(config, Autoencoding):
         return config
-    pretraining = replace(config.pretraining, n_epochs=30, batch_size=33)
-    if config.optimiser == "adam":
-        arm = replace(config, rates=config.rates[1::2], rate_epochs=5, batch_size=33)
-        return replace(arm, pretraining=pretraining, n_epochs=20)
-    return replace(config, pretraining=pretraining, n_epochs=6, batch_size=66)
+    config = shorter(config, pretraining=30, batch_size=33)
+    if config.tuning:
+        tuning = Rates(config.tuning.candidates[1::2], n_epochs=5)
+        return replace(config, budget=Epochs(20), batch_size=33, tuning=tuning)
+    return replace(config, budget=Epochs(6), batch_size=66)
 
 
 # test_precision_at_7 of the quick profile, as in experiments/mnist.py
@@ -72,7 +79,6 @@ EXPERIMENT = Experiment(
     name="documents",
     claim="The same procedure learns word counts: its codes find documents of a class better than LSA's do",
     artefact="hinton2006science, Fig. 4",
-    data="",
     variants=VARIANTS,
     quick=quick,
     expected={(f"rcv1/{arm}", "test_precision_at_7"): limits for arm, limits in EXPECTED.items()},

@@ -27,35 +27,44 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.runs import Arm, PrincipalComponents
-from repro.runs.run import Experiment
-from repro.training.greedy import Pretraining
-
-CG = Arm(
-    widths=(2000, 1000, 500, 30),
-    pretraining=Pretraining(first_learning_rate=0.001, first_n_epochs=200),
-    n_epochs=20,
+from repro.runs.config import (
+    Autoencoding,
+    Epochs,
+    Gaussian,
+    Glorot,
+    Network,
+    Pretrained,
+    PrincipalComponents,
+    Rates,
 )
-ADAM = replace(CG, optimiser="adam", batch_size=200, rates=(1e-4, 3e-4, 1e-3, 3e-3), rate_epochs=2)
+from repro.runs.experiment import Experiment, shorter
+from repro.training.greedy import Pretraining
+from repro.training.optimisers import Adam
+
+CG = Autoencoding(
+    data="faces",
+    network=Network((2000, 1000, 500, 30)),
+    start=Pretrained(Pretraining(first_learning_rate=0.001, first_n_epochs=200)),
+    budget=Epochs(20),
+)
+ADAM = replace(CG, optimiser=Adam(), batch_size=200, tuning=Rates((1e-4, 3e-4, 1e-3, 3e-3), n_epochs=2))
 
 VARIANTS = {
     "pretrained-cg": CG,
-    "gaussian-cg": replace(CG, start="gaussian"),
-    "glorot-adam": replace(ADAM, start="glorot"),
+    "gaussian-cg": replace(CG, start=Gaussian()),
+    "glorot-adam": replace(ADAM, start=Glorot()),
     "pretrained-adam": ADAM,
-    "pca": PrincipalComponents(30),
-    "mean-image": PrincipalComponents(0),
+    "pca": PrincipalComponents("faces", 30),
+    "mean-image": PrincipalComponents("faces", 0),
 }
 
 
 def quick(config):
     """The same networks on 6,000 patches of the embedded pictures, with a few epochs."""
-    if not isinstance(config, Arm):
+    if not isinstance(config, Autoencoding):
         return config
-    pretraining = replace(config.pretraining, n_epochs=2, first_n_epochs=4)
-    if config.optimiser == "adam":
-        return replace(config, pretraining=pretraining, n_epochs=1, rates=(3e-4, 1e-3), rate_epochs=1)
-    return replace(config, pretraining=pretraining, n_epochs=1)
+    config = replace(shorter(config, pretraining=2, first=4), budget=Epochs(1))
+    return replace(config, tuning=config.tuning and Rates((3e-4, 1e-3), n_epochs=1))
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py
@@ -73,7 +82,6 @@ EXPERIMENT = Experiment(
     name="faces",
     claim="The same procedure learns real-valued data: patches of faces, better than PCA does",
     artefact="hinton2006science, Fig. 2C",
-    data="faces",
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},

@@ -13,18 +13,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from experiments import direct
-from repro.runs.run import Experiment
+from repro.runs.config import Sparse
+from repro.runs.experiment import Experiment
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
-NAG = direct.arm("curves", "sparse-nag")
-VARIANTS = {f"x{factor:g}": replace(NAG, start_factor=factor) for factor in FACTORS}
+NAG = direct.VARIANTS["curves/sparse-nag"]
+VARIANTS = {f"x{factor:g}": replace(NAG, start=Sparse(factor=factor)) for factor in FACTORS}
 
 
 def quick(config):
     """The smallest and the published scale on 2,500 curves, with a few epochs."""
-    if config.start_factor not in (0.25, 1.0):
-        return None
-    return replace(config, n_epochs=10, n_reports=None, rates=config.rates[1:3], rate_epochs=1)
+    return direct.shorter_direct(config, n_epochs=10) if config.start.factor in (0.25, 1.0) else None
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py
@@ -35,7 +34,6 @@ EXPERIMENT = Experiment(
     name="init_scale",
     claim="The scale of the random start decides whether a deep network trains",
     artefact="sutskever2013importance, Table 2",
-    data="curves",
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},

@@ -26,39 +26,49 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repro.runs import Arm, PrincipalComponents
-from repro.runs.run import Experiment
+from repro.runs.config import (
+    Autoencoding,
+    Epochs,
+    Gaussian,
+    Glorot,
+    Network,
+    Pretrained,
+    PrincipalComponents,
+    Rates,
+)
+from repro.runs.experiment import Experiment, shorter
 from repro.training.contrastive import Contrastive
 from repro.training.greedy import Pretraining
+from repro.training.optimisers import Adam
 
-CG = Arm()  # every default is the 2006 program's, see repro/runs/config.py
-RATES = (1e-4, 3e-4, 1e-3, 3e-3)
-ADAM = Arm(optimiser="adam", batch_size=100, rates=RATES, rate_epochs=10)
+NETWORK = Network((1000, 500, 250, 30))
+CG = Autoencoding(data="mnist", network=NETWORK)  # every default is the 2006 program's
+ADAM = replace(CG, optimiser=Adam(), batch_size=100, tuning=Rates((1e-4, 3e-4, 1e-3, 3e-3), n_epochs=10))
 SECONDARY = Pretraining(contrastive=Contrastive(learning_rate=0.01))  # in a summary of the supporting text
 
 VARIANTS = {
     "pretrained-cg": CG,
-    "gaussian-cg": replace(CG, start="gaussian"),
-    "glorot-cg": replace(CG, start="glorot"),
-    "glorot-adam": replace(ADAM, start="glorot"),
+    "gaussian-cg": replace(CG, start=Gaussian()),
+    "glorot-cg": replace(CG, start=Glorot()),
+    "glorot-adam": replace(ADAM, start=Glorot()),
     "pretrained-adam": ADAM,
-    "logistic-pca": replace(CG, widths=(30,), start="gaussian"),
-    "pca": PrincipalComponents(30),
-    "mean-image": PrincipalComponents(0),
-    "pretrained-cg-2d": replace(CG, widths=(1000, 500, 250, 2)),
-    "pca-2d": PrincipalComponents(2),
-    "pretrained-cg-rate.01-sd.01": replace(CG, pretraining=SECONDARY, start_scale=0.01),
+    "logistic-pca": replace(CG, network=Network((30,)), start=Gaussian()),
+    "pca": PrincipalComponents("mnist", 30),
+    "mean-image": PrincipalComponents("mnist", 0),
+    "pretrained-cg-2d": replace(CG, network=Network((1000, 500, 250, 2))),
+    "pca-2d": PrincipalComponents("mnist", 2),
+    "pretrained-cg-rate.01-sd.01": replace(CG, start=Pretrained(SECONDARY, scale=0.01)),
 }
 
 
 def quick(config):
     """The same networks on the 5,000 embedded digits, with a few epochs."""
-    if not isinstance(config, Arm):
+    if not isinstance(config, Autoencoding):
         return config
-    pretraining = replace(config.pretraining, n_epochs=6)  # one after momentum rises
-    if config.optimiser == "adam":
-        return replace(config, pretraining=pretraining, n_epochs=6, rates=config.rates[1::2], rate_epochs=1)
-    return replace(config, pretraining=pretraining, n_epochs=1, batch_size=250)
+    config = shorter(config, pretraining=6)  # one after momentum rises
+    if config.tuning:
+        return replace(config, budget=Epochs(6), tuning=Rates(config.tuning.candidates[1::2], n_epochs=1))
+    return replace(config, budget=Epochs(1), batch_size=250)
 
 
 # test squared errors of the quick profile: where they come out on any machine, with room for the rounding
@@ -81,7 +91,6 @@ EXPERIMENT = Experiment(
     name="mnist",
     claim="Pretrained deep autoencoders reconstruct digits far better than PCA with a code of the same size",
     artefact="hinton2006science, Fig. 2B and Fig. 3",
-    data="mnist",
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},

@@ -9,20 +9,16 @@ Run         repro run spread --profile paper
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from experiments import direct
-from repro.runs.run import Experiment
+from repro.runs.experiment import Experiment
 
 SEEDS = 20
-VARIANTS = {f"{data}/sparse-nag": direct.arm(data, "sparse-nag") for data in ("curves", "mnist")}
+VARIANTS = {name: direct.VARIANTS[name] for name in ("curves/sparse-nag", "mnist/sparse-nag")}
 
 
 def quick(config):
     """On 2,500 curves, with a few epochs."""
-    if config != VARIANTS["curves/sparse-nag"]:
-        return None
-    return replace(config, n_epochs=5, n_reports=None, rates=config.rates[1:3], rate_epochs=1)
+    return direct.shorter_direct(config, n_epochs=5) if config.data == "curves" else None
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py
@@ -33,7 +29,6 @@ EXPERIMENT = Experiment(
     name="spread",
     claim="Where a good random start begins does not decide where training ends",
     artefact="claim C11",
-    data="",
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},

@@ -20,37 +20,36 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
-from repro.runs import Arm
-from repro.runs.run import Experiment
+from repro.runs.config import Autoencoding, Epochs, FanIn, Gaussian, Glorot, Network, Sparse, Start
+from repro.runs.experiment import Experiment
+from repro.training.optimisers import LBFGS, SGD
 
-OF_2005 = {
-    "gaussian": Arm(start="gaussian"),
-    "gaussian.01": Arm(start="gaussian", start_scale=0.01),
-    "fan-in": Arm(start="fan-in"),
-}
-LATER = {"glorot": Arm(start="glorot"), "sparse": Arm(start="sparse")}
+OF_2005: dict[str, Start] = {"gaussian": Gaussian(), "gaussian.01": Gaussian(0.01), "fan-in": FanIn()}
+LATER: dict[str, Start] = {"glorot": Glorot(), "sparse": Sparse()}
 RATES = (0.05, 0.01, 0.005, 0.001, 0.0005, 0.0001)  # [sutskever2013importance, section 3]
-EVERY = Arm(widths=(400, 200, 100, 50, 25, 6), n_epochs=500, n_reports=100)
+EVERY = Autoencoding(
+    data="curves", network=Network((400, 200, 100, 50, 25, 6)), budget=Epochs(500), n_reports=100
+)
 DESCENTS = {
     **{
-        f"{optimiser}-{rate:g}": replace(EVERY, optimiser=optimiser, learning_rate=rate, batch_size=200)
-        for optimiser, rate in product(("sgd", "momentum"), RATES)
+        f"{name}-{rate:g}": replace(EVERY, optimiser=SGD(rate, momentum), batch_size=200)
+        for (name, momentum), rate in product({"sgd": 0.0, "momentum": 0.9}.items(), RATES)
     },
     "cg": EVERY,
-    "lbfgs": replace(EVERY, optimiser="lbfgs", batch_size=None),
+    "lbfgs": replace(EVERY, optimiser=LBFGS(), batch_size=None),
 }
 VARIANTS = {
-    f"{start}-{descent}": replace(config, start=how.start, start_scale=how.start_scale)
-    for (start, how), (descent, config) in product({**OF_2005, **LATER}.items(), DESCENTS.items())
+    f"{name}-{descent}": replace(config, start=start)
+    for (name, start), (descent, config) in product({**OF_2005, **LATER}.items(), DESCENTS.items())
 }
 LONG = "gaussian-momentum-long"
-VARIANTS[LONG] = replace(VARIANTS["gaussian-momentum-0.01"], n_epochs=1_250_000, n_reports=1000)
+VARIANTS[LONG] = replace(VARIANTS["gaussian-momentum-0.01"], budget=Epochs(7500), n_reports=1000)
 QUICK = [VARIANTS["gaussian-momentum-0.01"], VARIANTS["gaussian-cg"]]
 
 
 def quick(config):
     """Two of the arms on 2,500 curves, with a few epochs."""
-    return replace(config, n_epochs=5, n_reports=None, batch_size=250) if config in QUICK else None
+    return replace(config, budget=Epochs(5), n_reports=None, batch_size=250) if config in QUICK else None
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py
@@ -61,7 +60,6 @@ EXPERIMENT = Experiment(
     name="untrainable",
     claim="Very deep autoencoders could not be trained with the optimisation of 2005",
     artefact="hinton2006science, p. 506 and Fig. S1",
-    data="curves",
     variants=VARIANTS,
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},

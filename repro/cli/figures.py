@@ -19,7 +19,7 @@ def figures(names: Figures = None, profile: Profile = "paper", results: Results 
     Example: repro figures fig_2b --profile quick
     """
     from paper_figures import all_figures, figures_folder, save
-    from repro.runs.run import check_profile
+    from repro.runs.experiment import check_profile
 
     check_profile(profile)
     modules, folder = chosen(names, all_figures(), "figure"), figures_folder(results, profile)

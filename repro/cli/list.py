@@ -14,7 +14,7 @@ def list_experiments(results: Results = Path("results")) -> None:
     """
     from repro.report.readme import recorded
     from repro.report.tables import groups
-    from repro.runs.run import PROFILES
+    from repro.runs.experiment import PROFILES
 
     for name, experiment in experiments(None).items():
         console.print(f"{name}: {experiment.claim}\n  artefact  {experiment.artefact}")

@@ -23,6 +23,8 @@ Names = Annotated[
 
 def experiments(names: list[str] | None) -> dict:
     """The experiments of these names, or all."""
+    from experiments import all_experiments  # imports what computes
+
     return chosen(names, all_experiments(), "experiment")
 
 

@@ -11,7 +11,9 @@ from rich.table import Column, Table
 from repro.cli.options import DataDir, Names, Profile, Results, console, experiments
 
 if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
-    from repro.runs.run import Experiment
+    from repro.runs.experiment import Experiment
+
+OUT_OF_RANGE = 3  # exit code: everything went well, but for the scores; 1 is a crash, 2 the user's to mend
 
 
 def run(
@@ -32,28 +34,29 @@ def run(
 
     Example: repro run mnist --profile paper --only pca
     """
-    from repro.runs.run import Order, check, conduct, out_of_range
+    from repro.runs.run import Request, check, out_of_range
+    from repro.runs.run import run as carry_out
     from repro.training.fit import compiled_once
 
-    order = Order(profile, seeds, tuple(only or ()), epochs, pretraining_epochs, data_dir, results)
+    request = Request(profile, seeds, tuple(only or ()), epochs, pretraining_epochs, data_dir, results)
     named = experiments(names)
     for experiment in named.values():
-        check(experiment, order)
+        check(experiment, request)
     surprises = []
     with compiled_once():
         for experiment in named.values():
-            paths = conduct(experiment, order, console)
-            _print_scores(experiment, paths)
-            surprises += out_of_range(experiment, order, paths)
+            paths = carry_out(experiment, request, console)
+            print_scores(experiment, paths)
+            surprises += out_of_range(experiment, request, paths)
     console.print(f"records are in {results / profile}")
     for surprise in surprises:
         print(f"repro: {surprise}", file=sys.stderr)
-    raise typer.Exit(1 if surprises else 0)
+    raise typer.Exit(OUT_OF_RANGE if surprises else 0)
 
 
 def print_scores(experiment: Experiment, paths: list[Path]) -> None:
-    """The scores of every variant, mean over the seeds of this order."""
-    from repro.report.tables import n_epochs
+    """The scores of every variant, mean over the seeds of this request."""
+    from repro.report.frame import n_epochs
     from repro.runs.record import load_record
 
     names = [score.replace("_", " ") for score in experiment.scores]

@@ -23,7 +23,7 @@ def tables(
     from experiments import all_claims
     from repro.atomic import write_atomically
     from repro.report.readme import generated
-    from repro.runs.run import check_profile
+    from repro.runs.experiment import check_profile
 
     check_profile(profile)
     contents = generated(results, profile, experiments(None), all_claims())

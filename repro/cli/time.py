@@ -17,8 +17,8 @@ def time_machine(profile: Profile = "quick", results: Results = Path("results"))
 
     Example: repro time
     """
+    from repro.runs.experiment import check_profile
     from repro.runs.record import load_record
-    from repro.runs.run import check_profile
     from repro.timing.ranking import rates, standing
     from repro.timing.rates import time_rates, took
 

@@ -58,6 +58,11 @@ def load(name: str, *, embedded: bool = False, data_dir: str | Path | None = Non
     )
 
 
+def checksum(name: str, *, embedded: bool = False) -> str:
+    """The SHA-256 that a data set's arrays must have; empty if none is registered and it is not prepared."""
+    return prepared.settled(find(name, embedded))
+
+
 def prepare(name: str, data_dir: str | Path | None = None) -> Path:
     """Fill the cache with a data set unless it is there; the folder, verified. Fails as `load` does."""
     recipe = find(name)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from repro.errors import UserError
 from repro.evaluation.uncertainty import interval
-from repro.runs.record import ROOT, Record, load_arrays, load_record
+from repro.runs.provenance import ROOT
+from repro.runs.record import Record, load_arrays, load_record
 
 COLUMNS = ["experiment", "variant", "metric", "value", "low", "high", "n", "pretraining", "epochs", "updates"]
 COLUMNS += ["device", "published", "source"]

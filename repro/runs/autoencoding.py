@@ -18,19 +18,12 @@ from repro.evaluation.reconstruction import scores
 from repro.models import initialise
 from repro.models.autoencoder import Architecture, network, random_network, reconstruct, unroll
 from repro.models.stack import random_stack, stack_units
-from repro.runs.config import Arm
-from repro.runs.optimisers import trainer
-from repro.runs.outcome import Outcome, folds, for_each, on_device, pictures, retrieval
+from repro.runs.config import Autoencoding, Flops, Gaussian, Pretrained, Sparse, Start
+from repro.runs.outcome import Outcome, cases_of, for_each, on_device, pictures, retrieval
+from repro.training.descent import evaluations_per_update, trainer
 from repro.training.fit import UNWATCHED, Fitted, Monitor, compile_ahead, fit, over_seeds
 from repro.training.flops import backprop_flops, stack_flops
 from repro.training.greedy import pretrain
-
-DRAWS = {
-    "fan-in": initialise.fan_in,
-    "glorot": initialise.glorot,
-    "sparse": initialise.sparse,
-    "he": initialise.he,
-}
 
 
 class Started(NamedTuple):
@@ -42,15 +35,25 @@ class Started(NamedTuple):
     compile_seconds: float = 0.0
 
 
-def run_arm(config: Arm, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED) -> Outcome:
+class Length(NamedTuple):
+    """How long a fine-tuning is."""
+
+    n_epochs: int
+    flops: float | None = None  # to be spent in fine-tuning, where an epoch's are not known beforehand
+
+
+def autoencode(
+    config: Autoencoding, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED
+) -> Outcome:
     """Start, fine-tune, score; one run per key."""
-    inputs = {name: on_device(cases.inputs) for name, cases in folds(data, config.fold).items()}
+    inputs = {name: on_device(cases.inputs) for name, cases in cases_of(data, config.learns_from).items()}
     train = inputs["train"]
-    architecture = Architecture((train.shape[1], *config.widths), data.kind, config.activation)
+    architecture = architecture_of(config, data)
     started = start(config, architecture, keys, train, monitor)
     measure, measure_compile_seconds = measures(architecture, started.params, inputs)
     before = measure(started.params)
-    fitted = finetune(config, architecture, keys, started.params, train, measure, monitor)
+    length = length_of(config, architecture, len(train), data)
+    fitted = finetune(config, architecture, keys, started.params, train, length, measure, monitor)
     compile_seconds = started.compile_seconds + measure_compile_seconds + fitted.compile_seconds
     metrics = {name: fitted.curves[name][:, -1] for name in before}
     metrics |= {f"{name}_before": np.asarray(score) for name, score in before.items()}
@@ -61,63 +64,105 @@ def run_arm(config: Arm, data: Dataset, keys: Key[Array, " S"], monitor: Monitor
     clock = {"seconds": np.cumsum(fitted.seconds), "epochs": fitted.epochs}
     clock = {name: for_each(keys, value) for name, value in clock.items()}
     curves = {**started.curves, **fitted.curves, **cost, **clock}
-    if config.fold == "choice":
-        return Outcome(metrics, curves, {})
     encode, decode = codes_and_reconstructions(architecture, fitted.state.params)
     found = retrieval(data, encode) if data.kind == "count" else {}
     return Outcome(metrics | found, curves, pictures(data, decode, encode))
 
 
-def start(config: Arm, architecture: Architecture, keys, inputs, monitor: Monitor = UNWATCHED) -> Started:
+def architecture_of(config: Autoencoding, data: Dataset) -> Architecture:
+    """The network of a run on this data set."""
+    n_visible = data.train.inputs.shape[1]
+    return Architecture((n_visible, *config.network.widths), data.kind, config.network.activation)
+
+
+def start(
+    config: Autoencoding, architecture: Architecture, keys, inputs, monitor: Monitor = UNWATCHED
+) -> Started:
     """The network before fine-tuning.
 
-    "gaussian" is the stack that pretraining starts from, unrolled untouched; the other random starts draw
-    every layer of the network anew.
+    A Gaussian start is the stack that pretraining starts from, unrolled untouched; the other random starts
+    draw every layer of the network anew.
     """
     keys_start, keys_pretraining, _ = _streams(keys)
-    if config.start in DRAWS:
-
-        def layer(key, shape):
-            return config.start_factor * DRAWS[config.start](key, shape)
-
-        draw = partial(random_network, architecture=architecture, draw=layer)
+    how = config.start
+    if not isinstance(how, Pretrained | Gaussian):
+        draw = partial(random_network, architecture=architecture, draw=partial(_drawn, how))
         return Started(jax.vmap(draw)(keys_start), {})
-    draw = partial(random_stack, sizes=architecture.sizes, scale=config.start_scale)
+    draw = partial(random_stack, sizes=architecture.sizes, scale=how.scale)
     stack = jax.vmap(draw)(keys_start)
-    if config.start == "gaussian":
+    if isinstance(how, Gaussian):
         return Started(jax.vmap(unroll)(stack), {})
     units = stack_units(len(stack), architecture.visible)
-    trained = pretrain(keys_pretraining, config.pretraining, units, stack, inputs, monitor)
+    with jax.default_matmul_precision(config.precision.pretraining):
+        trained = pretrain(keys_pretraining, how.pretraining, units, stack, inputs, monitor)
     return Started(jax.vmap(unroll)(trained.stack), trained.curves, trained.seconds, trained.compile_seconds)
 
 
-def finetune(config: Arm, architecture, keys, params, inputs, measure=None, monitor=UNWATCHED) -> Fitted:
+def _drawn(how: Start, key, shape):
+    """The weights of one layer."""
+    if isinstance(how, Sparse):
+        return how.factor * initialise.sparse(key, shape, how.n_incoming)
+    draws = {"fan-in": initialise.fan_in, "glorot": initialise.glorot, "he": initialise.he}
+    return how.factor * draws[how.kind](key, shape)
+
+
+def finetune(
+    config: Autoencoding, architecture, keys, params, inputs, length: Length, measure=None, monitor=UNWATCHED
+) -> Fitted:
     """Backprop through the whole network; the order of the data depends on the key, not on the start."""
     *_, keys_finetuning = _streams(keys)
     size = minibatch(config, len(inputs))
-    return fit(
-        keys_finetuning,
-        trainer(config, architecture, config.n_epochs * (len(inputs) // size)),
-        params,
-        inputs,
-        n_epochs=config.n_epochs,
-        batch_size=size,
-        measure=measure,
-        report_every=ceil(config.n_epochs / (config.n_reports or config.n_epochs)),
-        phase="fine-tuning" if config.fold == "final" else f"fine-tuning at rate {config.learning_rate:g}",
-        monitor=monitor,
-    )
+    n_updates = length.n_epochs * (len(inputs) // size)
+    rate = getattr(config.optimiser, "learning_rate", None)
+
+    def enough(fitted: Fitted) -> bool:
+        spent = finetuning_flops(config, architecture, fitted, len(inputs))
+        return length.flops is not None and bool((spent[:, -1] >= length.flops).all())
+
+    with jax.default_matmul_precision(config.precision.finetuning):
+        return fit(
+            keys_finetuning,
+            trainer(config.optimiser, architecture, config.l2, n_updates),
+            params,
+            inputs,
+            n_epochs=length.n_epochs,
+            batch_size=size,
+            measure=measure,
+            report_every=ceil(length.n_epochs / (config.n_reports or length.n_epochs)),
+            enough=enough,
+            phase="fine-tuning" if rate is None else f"fine-tuning at rate {rate:g}",
+            monitor=monitor,
+        )
 
 
-def minibatch(config: Arm, n_cases: int) -> int:
+def minibatch(config: Autoencoding, n_cases: int) -> int:
     """Cases in a minibatch of fine-tuning."""
     return config.batch_size or n_cases
 
 
+def length_of(config: Autoencoding, architecture: Architecture, n_cases: int, data: Dataset) -> Length:
+    """How long fine-tuning is: as long as the budget says, or as what pretraining and the choice of a rate
+    leave of it; at least one epoch.
+    """
+    if not isinstance(config.budget, Flops):
+        return Length(config.budget.n)
+    left = config.budget.total - pretraining_flops(config, architecture, n_cases)
+    left -= tuning_flops(config, architecture, len(data.train.labels))
+    size = minibatch(config, n_cases)
+    of_epoch = backprop_flops(architecture.layers, n_cases - n_cases % size)
+    each = evaluations_per_update(config.optimiser, architecture, size)
+    n_epochs = max(1, int(left / of_epoch / (each if each == each else 1.0)))
+    return Length(n_epochs, left if each != each else None)
+
+
 def measures(architecture: Architecture, params, inputs: dict[str, Array]) -> tuple[Callable, float]:
-    """Scores on each set of cases as one function of the parameters, and the seconds it took to compile."""
+    """Scores on each set of cases as one function of the parameters, and the seconds it took to compile.
+
+    They are computed in float32 whatever training rounds to.
+    """
     lifted = over_seeds(partial(scores, architecture), (0, None))
-    compiled = {name: compile_ahead(lifted, params, some) for name, some in inputs.items()}
+    with jax.default_matmul_precision("highest"):
+        compiled = {name: compile_ahead(lifted, params, some) for name, some in inputs.items()}
 
     def measure(params):
         return {
@@ -129,27 +174,45 @@ def measures(architecture: Architecture, params, inputs: dict[str, Array]) -> tu
     return measure, sum(seconds for _, seconds in compiled.values())
 
 
-def pretraining_flops(config: Arm, architecture: Architecture, n_cases: int) -> float:
+def pretraining_flops(config: Autoencoding, architecture: Architecture, n_cases: int) -> float:
     """Matrix-product operations before fine-tuning; none for random starts."""
-    if config.start != "pretrained":
+    if not isinstance(config.start, Pretrained):
         return 0.0
-    units = stack_units(len(config.widths), architecture.visible)
-    n_epochs = tuple(config.pretraining.layer(depth, kinds)[1] for depth, kinds in enumerate(units))
-    return stack_flops(architecture.sizes, n_cases, n_epochs, config.pretraining.contrastive.k)
+    pretraining, units = (
+        config.start.pretraining,
+        stack_units(len(config.network.widths), architecture.visible),
+    )
+    n_epochs = tuple(pretraining.layer(depth, kinds)[1] for depth, kinds in enumerate(units))
+    return stack_flops(architecture.sizes, n_cases, n_epochs, pretraining.contrastive.k)
+
+
+def tuning_flops(config: Autoencoding, architecture: Architecture, n_cases: int) -> float:
+    """Operations of choosing the rate: one pretraining, and the epochs of every candidate."""
+    if config.tuning is None:
+        return 0.0
+    used = n_cases - n_cases % minibatch(config, n_cases)
+    n_epochs = config.tuning.n_epochs * len(config.tuning.candidates)
+    return pretraining_flops(config, architecture, n_cases) + n_epochs * backprop_flops(
+        architecture.layers, used
+    )
 
 
 def costs(
-    config: Arm, architecture: Architecture, fitted: Fitted, n_cases: int
+    config: Autoencoding, architecture: Architecture, fitted: Fitted, n_cases: int
 ) -> dict[str, Float[np.ndarray, "S reports"]]:
-    """At each report the updates so far and the matrix-product operations, pretraining included, with as many
-    evaluations as the optimiser made.
-    """
-    size = minibatch(config, n_cases)
-    evaluations = fitted.curves["evaluations"] * np.diff(fitted.epochs, prepend=0)
-    used = n_cases - n_cases % size  # the ragged tail of an epoch is dropped
-    spent = backprop_flops(architecture.layers, used) * np.cumsum(evaluations, axis=1)
-    updates = np.broadcast_to(fitted.epochs * (n_cases // size), spent.shape)
+    """At each report the updates so far and the operations, pretraining included."""
+    spent = finetuning_flops(config, architecture, fitted, n_cases)
+    updates = np.broadcast_to(fitted.epochs * (n_cases // minibatch(config, n_cases)), spent.shape)
     return {"updates": updates, "flops": pretraining_flops(config, architecture, n_cases) + spent}
+
+
+def finetuning_flops(
+    config: Autoencoding, architecture: Architecture, fitted: Fitted, n_cases: int
+) -> Float[np.ndarray, "S reports"]:
+    """At each report the operations of fine-tuning so far, with as many evaluations as the optimiser made."""
+    evaluations = fitted.curves["evaluations"] * np.diff(fitted.epochs, prepend=0)
+    used = n_cases - n_cases % minibatch(config, n_cases)  # the ragged tail of an epoch is dropped
+    return backprop_flops(architecture.layers, used) * np.cumsum(evaluations, axis=1)
 
 
 def codes_and_reconstructions(architecture: Architecture, params: nnx.State) -> tuple[Callable, Callable]:

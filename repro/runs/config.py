@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
@@ -14,6 +15,7 @@ from repro.typed import choice, in_one_line
 
 Positive = Annotated[int, Field(ge=1)]
 BY_KIND = Field(discriminator="kind"), BeforeValidator(lambda x: {"kind": x} if isinstance(x, str) else x)
+LearnsFrom = Literal["all", "train"]  # all training cases, or those without the validation cases
 Matmul = Literal["highest", "tensorfloat32", "BF16_BF16_F32", "TF32_TF32_F32_X3", "BF16_BF16_F32_X6"]
 
 
@@ -124,6 +126,7 @@ class Autoencoding:
     tuning: Rates | None = None  # where the optimiser's rate comes from
     precision: Precision = Precision()
     n_reports: Positive | None = None  # scores during fine-tuning; None: one after every epoch
+    learns_from: LearnsFrom = "all"
     kind: Literal["autoencoding"] = "autoencoding"
 
     def __post_init__(self) -> None:
@@ -150,6 +153,12 @@ class Tuning:
     def data(self) -> str:
         """The data set."""
         return self.run.data
+
+
+def tuning_of(run: Autoencoding) -> Tuning:
+    """The choice that a run without a rate asks for; how long the run itself is does not matter to it."""
+    assert run.tuning is not None
+    return Tuning(replace(run, budget=Epochs(run.tuning.n_epochs), learns_from="train"))
 
 
 @choice

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from repro.errors import UserError
-from repro.runs.config import Config
+from repro.runs.config import Autoencoding, Config, Pretrained
 
 PROFILES = ("quick", "paper")
 
@@ -40,3 +40,18 @@ def check_profile(profile: str) -> None:
     """
     if profile not in PROFILES:
         raise UserError(f"no profile {profile!r}; there are: {', '.join(PROFILES)}")
+
+
+def shorter(
+    config: Autoencoding, *, pretraining: int, first: int | None = None, batch_size: int | None = None
+) -> Autoencoding:
+    """The run with so many epochs of pretraining for each layer, and for the `first` its own, where it has
+    any; for quick profiles.
+    """
+    if not isinstance(config.start, Pretrained):
+        return config
+    schedule = config.start.pretraining
+    shortened = replace(
+        schedule, n_epochs=pretraining, first_n_epochs=first, batch_size=batch_size or schedule.batch_size
+    )
+    return replace(config, start=replace(config.start, pretraining=shortened))

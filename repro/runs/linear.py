@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Array, Key
@@ -13,16 +11,9 @@ from scipy.sparse import csr_array
 from repro.data.dataset import Dataset
 from repro.evaluation.baselines import fit_lsa, fit_pca, log_counts
 from repro.evaluation.reconstruction import squared_error
-from repro.runs.outcome import Outcome, codes, folds, for_each, pictures, retrieval
+from repro.runs.config import PrincipalComponents, SemanticAnalysis
+from repro.runs.outcome import Outcome, cases_of, codes, for_each, pictures, retrieval
 from repro.training.fit import UNWATCHED, Monitor
-
-
-@dataclass(frozen=True)
-class PrincipalComponents:
-    """PCA with a code of n_components; 0 components reconstruct everything as the mean training case."""
-
-    n_components: int
-    deterministic: ClassVar[bool] = True  # the same for every seed
 
 
 def run_pca(
@@ -30,7 +21,7 @@ def run_pca(
 ) -> Outcome:
     """Fit on all training cases, score; the same for every seed, for nothing in it is random."""
     del monitor
-    cases = folds(data, "final")
+    cases = cases_of(data, "all")
     began = time.perf_counter()
     pca = fit_pca(np.asarray(cases["train"].inputs), config.n_components)
     seconds = time.perf_counter() - began
@@ -47,14 +38,6 @@ def run_pca(
     )
     metrics["finetuning_seconds"] = seconds
     return Outcome({name: for_each(keys, value) for name, value in metrics.items()}, {}, shown)
-
-
-@dataclass(frozen=True)
-class SemanticAnalysis:
-    """Latent semantic analysis (LSA) of log(1 + count) with a code of n_components   [hinton2006science]."""
-
-    n_components: int
-    deterministic: ClassVar[bool] = True
 
 
 def run_lsa(

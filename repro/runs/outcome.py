@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -12,8 +12,8 @@ from scipy.sparse import csr_array
 
 from repro.data.dataset import Cases, Dataset, Inputs
 from repro.evaluation.retrieval import precision
+from repro.runs.config import LearnsFrom
 
-Fold = Literal["final", "choice"]
 N_EXAMPLES = 10  # images shown of a data set without classes
 CODES_PER_CLASS = 500  # points of each class in a picture of 2-D codes [hinton2006science, fig. 3]
 ENCODED = 2**15  # documents encoded at a time: 256 MiB of 2000 dense counts
@@ -27,15 +27,15 @@ class Outcome(NamedTuple):
     arrays: dict[str, np.ndarray]  # [S, ...]: what the figures show
 
 
-def folds(data: Dataset, fold: Fold) -> dict[str, Cases]:
+def cases_of(data: Dataset, learns_from: LearnsFrom) -> dict[str, Cases]:
     """The cases to learn from ("train") and those to be scored on, by name.
 
-    "final" learns from all training cases, as the papers did, and scores on test; "choice" leaves the
-    validation cases out, scores on them, and never sees test.
+    "all" learns from all training cases, as the papers did; "train" leaves the validation cases out and
+    scores on them too, so that runs can be chosen by them.
     """
-    if fold == "choice":
-        return {"train": data.train, "valid": data.valid}
-    return {"train": data.full_train, "test": data.test}
+    if learns_from == "all":
+        return {"train": data.full_train, "test": data.test}
+    return {"train": data.train, "valid": data.valid, "test": data.test}
 
 
 def on_device(inputs: Inputs) -> Float[Array, "N V"]:

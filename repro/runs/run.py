@@ -1,68 +1,36 @@
-"""Variants × seeds -> records: what is asked for, less what is already recorded."""
+"""Variants × seeds -> records: what is requested, less what is already recorded."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.random as jr
 import numpy as np
 from rich.console import Console
 
 import repro.data
 from repro.data.dataset import Dataset
 from repro.errors import DataUnavailableError, UserError
-from repro.runs import PROGRAMS, Arm, Outcome, rate_choice
+from repro.runs.config import Autoencoding, Config, Epochs, Pretrained, Tuning, deterministic, tuning_of
+from repro.runs.experiment import Experiment, check_profile
+from repro.runs.outcome import Outcome
+from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch
-from repro.runs.record import (
-    Record,
-    as_config,
-    check_recorded,
-    code_digest,
-    identity,
-    load_record,
-    provenance,
-    record_path,
-    revision,
-    save_records,
-)
-
-PROFILES = ("quick", "paper")
-PRECISION = "highest"  # float32 matrix products stay float32 on accelerators: line searches need them
+from repro.runs.provenance import provenance, revision
+from repro.runs.record import Record, identity, load_record, record_path, save_records
+from repro.typed import as_json
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """A claim, its variants, and how the quick profile shrinks them."""
-
-    name: str
-    claim: str
-    artefact: str  # of the paper
-    data: str  # name of the data set; "" where variants name theirs, "<data set>/<variant>"
-    variants: dict[str, Any]  # name -> configuration
-    quick: Callable[[Any], Any]  # the configuration of the quick profile; None: not part of it
-    expected: dict[tuple[str, str], tuple[float, float]]  # quick: (variant, metric) -> range
-    seeds: dict[str, int] = field(default_factory=lambda: {"quick": 1, "paper": 5})
-    scores: tuple[str, ...] = ("train_squared_error", "test_squared_error")  # shown when a run is over
-    figures: tuple[str, ...] = ()  # that show it
-    claims: tuple[str, ...] = ()  # that it bears on
-
-    def data_of(self, variant: str) -> str:
-        """Name of the data set that a variant learns from."""
-        return self.data or variant.partition("/")[0]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the user asked for."""
+class Request:
+    """What the user asks for."""
 
     profile: str = "quick"
     seeds: int | None = None  # None: the experiment's own number
@@ -72,175 +40,163 @@ class Order:
     data_dir: Path | None = None
     results: Path = Path("results")
 
+    @property
+    def folder(self) -> Path:
+        """Of the profile's records."""
+        return self.results / self.profile
 
-def conduct(experiment: Experiment, order: Order, console: Console) -> list[Path]:
-    """Run what is asked for and not yet recorded; returns the paths of all records asked for.
 
-    The order must have passed `check`. The data are loaded when the first run needs them. What cannot be
-    had is said and left out, if the experiment has other data sets and the order names no variants.
+class _Session(NamedTuple):
+    """What every run of one call shares."""
+
+    experiment: Experiment
+    request: Request
+    data: Callable[[str], Dataset]
+    console: Console
+
+
+def run(experiment: Experiment, request: Request, console: Console) -> list[Path]:
+    """Run what is requested and not yet recorded; returns the paths of all records requested.
+
+    The request must have passed `check`. The data are loaded when the first run needs them. What cannot be
+    had is said and left out, if the experiment has other data sets and the request names no variants.
 
     Raises:
         DataUnavailableError: if the data cannot be had.
     """
     revision()
-    load = partial(repro.data.load, embedded=order.profile == "quick", data_dir=order.data_dir)
-    asked = _Asked(experiment, order, lru_cache(maxsize=1)(load), console)
+    load = partial(repro.data.load, embedded=request.profile == "quick", data_dir=request.data_dir)
+    session = _Session(experiment, request, lru_cache(maxsize=1)(load), console)
     paths, absent = [], set()
-    with jax.default_matmul_precision(PRECISION):
-        for variant, config in configurations(experiment, order).items():
-            if experiment.data_of(variant) in absent:
-                continue
-            try:
-                paths += _run_variant(asked, variant, _with_rate(asked, variant, config))
-            except DataUnavailableError as error:
-                _go_on_without(asked, variant, error)
-                absent.add(experiment.data_of(variant))
-    if not paths and order.profile == "paper":
+    for variant, config in configurations(experiment, request).items():
+        if config.data in absent:
+            continue
+        try:
+            paths += _run_variant(session, variant, config)
+        except DataUnavailableError as error:
+            if len(experiment.data) == 1 or request.only:
+                raise
+            console.print(f"{experiment.name} goes on without {config.data}: {error}", markup=False)
+            absent.add(config.data)
+    if not paths and request.profile == "paper":
         raise DataUnavailableError(f"{experiment.name} has nothing to learn from: see above")
-    shutil.rmtree(_shared_work(asked), ignore_errors=True)
     return paths
 
 
-class _Asked(NamedTuple):
-    """What every run of one call shares."""
-
-    experiment: Experiment
-    order: Order
-    data: Callable[[str], Dataset]
-    console: Console
-
-
-def _go_on_without(asked: _Asked, variant: str, error: DataUnavailableError) -> None:
-    """Say which data set is left out; only where the experiment has others and none was asked for by name."""
-    experiment = asked.experiment
-    if experiment.data or asked.order.only:
-        raise error
-    line = f"{experiment.name} goes on without {experiment.data_of(variant)}: {error}"
-    asked.console.print(line, markup=False)
-
-
-def _shared_work(asked: _Asked) -> Path:
-    """Where work is kept that the runs of an experiment may share, until all of them are recorded."""
-    folder = asked.order.results / asked.order.profile / asked.experiment.name
-    return folder / ".checkpoints" / f"shared.{code_digest()}"
-
-
-def check_profile(profile: str) -> None:
-    """Refuse a profile that does not exist.
-
-    Raises:
-        UserError: naming the profiles.
-    """
-    if profile not in PROFILES:
-        raise UserError(f"no profile {profile!r}; there are: {', '.join(PROFILES)}")
-
-
-def check(experiment: Experiment, order: Order) -> None:
-    """Refuse an order that cannot be carried out.
+def check(experiment: Experiment, request: Request) -> None:
+    """Refuse a request that cannot be carried out.
 
     Raises:
         UserError: naming what is wrong and the valid choices.
     """
-    check_profile(order.profile)
+    check_profile(request.profile)
     for name in ("seeds", "epochs", "pretraining_epochs"):
-        value = getattr(order, name)
+        value = getattr(request, name)
         if value is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-    if order.data_dir is not None and not order.data_dir.is_dir():
-        holds = f"{experiment.data}/" if experiment.data else "the data sets"
-        raise UserError(f"--data-dir {order.data_dir} is not a folder: name the one that holds {holds}")
+    if request.data_dir is not None and not request.data_dir.is_dir():
+        holds = f"{experiment.data[0]}/" if len(experiment.data) == 1 else "the data sets"
+        raise UserError(f"--data-dir {request.data_dir} is not a folder: name the one that holds {holds}")
     try:
-        order.results.mkdir(parents=True, exist_ok=True)
+        request.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--results {order.results} cannot be written to: {error.strerror}") from error
-    for variant in order.only:
+        raise UserError(f"--results {request.results} cannot be written to: {error.strerror}") from error
+    for variant in request.only:
         if variant not in experiment.variants:
             choices = ", ".join(experiment.variants)
             raise UserError(f"{experiment.name} has no variant {variant!r}; it has: {choices}")
-        if variant not in configurations(experiment, order):
+        if variant not in configurations(experiment, request):
             raise UserError(f"{experiment.name}/{variant} is not in the quick profile: use --profile paper")
 
 
-def configurations(experiment: Experiment, order: Order) -> dict[str, Any]:
-    """The configurations that the order asks for, by variant."""
+def configurations(experiment: Experiment, request: Request) -> dict[str, Config]:
+    """The configurations that are requested, by variant."""
     chosen = {}
-    for variant in order.only or experiment.variants:
+    for variant in request.only or experiment.variants:
         config = experiment.variants[variant]
-        config = experiment.quick(config) if order.profile == "quick" else config
-        if config is not None:
-            chosen[variant] = _with_epochs(config, order)
+        shown = experiment.quick(config) if request.profile == "quick" else config
+        if shown is not None:
+            chosen[variant] = _with_epochs(shown, request)
     return chosen
 
 
-def _with_epochs(config: Any, order: Order) -> Any:
-    """The configuration with the numbers of epochs that the order asks for."""
-    if not isinstance(config, Arm):
+def _with_epochs(config: Config, request: Request) -> Config:
+    """The configuration with the numbers of epochs that are requested."""
+    if not isinstance(config, Autoencoding):
         return config
-    config = replace(config, n_epochs=order.epochs or config.n_epochs)
-    n = order.pretraining_epochs
-    if config.start != "pretrained" or n is None:
+    if request.epochs:
+        config = replace(config, budget=Epochs(request.epochs))
+    n = request.pretraining_epochs
+    if not isinstance(config.start, Pretrained) or n is None:
         return config
-    return replace(config, pretraining=replace(config.pretraining, n_epochs=n, first_n_epochs=None))
+    pretraining = replace(config.start.pretraining, n_epochs=n, first_n_epochs=None)
+    return replace(config, start=replace(config.start, pretraining=pretraining))
 
 
-def _with_rate(asked: _Asked, variant: str, config: Any) -> Any:
-    """An arm that has rates to choose from gets its rate from the record of the choice, which is made with
-    seed 0 for all seeds.
+def _run_variant(session: _Session, variant: str, config: Config) -> list[Path]:
+    """One record per seed; a rate that is still to be chosen is chosen first, with seed 0 for all seeds.
+
+    Raises:
+        UserError: if every candidate diverged.
     """
-    if not (isinstance(config, Arm) and config.rates):
-        return config
-    choice = asked._replace(order=replace(asked.order, seeds=1))
-    [path] = _run_variant(choice, f"{variant}-choice", rate_choice(config))
-    return replace(config, learning_rate=load_record(path).metrics["learning_rate"])
+    if isinstance(config, Autoencoding) and config.tuning:
+        [path] = _records(session, variant, tuning_of(config), 1)
+        rate = load_record(path).metrics["learning_rate"]
+        if rate is None or rate != rate:
+            raise UserError(
+                f"{path}: every candidate diverged, so no rate is chosen: put lower ones into the grid"
+            )
+        config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
+    n = session.request.seeds or session.experiment.seeds[session.request.profile]
+    return _records(session, variant, config, 1 if deterministic(config) else n)
 
 
-def _run_variant(asked: _Asked, variant: str, config: Any) -> list[Path]:
-    """One record per seed; those that exist are kept."""
-    experiment, order = asked.experiment, asked.order
-    folder, platform = order.results / order.profile / experiment.name, jax.devices()[0].platform
-    n_seeds = 1 if getattr(config, "deterministic", False) else order.seeds or experiment.seeds[order.profile]
-    paths = {seed: record_path(folder, variant, seed, config, platform) for seed in range(n_seeds)}
+def _records(session: _Session, variant: str, config: Config, n_seeds: int) -> list[Path]:
+    """The records of seeds 0 to n - 1; those that exist are kept."""
+    experiment, request, platform = session.experiment, session.request, jax.devices()[0].platform
+    known = repro.data.checksum(config.data, embedded=request.profile == "quick")
+    of = identity(config, known or session.data(config.data).checksum, platform)
+    paths = {n: record_path(request.folder, experiment.name, variant, n, of) for n in range(n_seeds)}
     missing = [seed for seed, path in paths.items() if not path.exists()]
-    for seed in paths.keys() - set(missing):
-        commit = check_recorded(paths[seed], config).provenance["commit"][:8]
-        asked.console.print(
-            f"{experiment.name}/{variant}: seed {seed} is already recorded, by commit {commit}"
-        )
-    side_by_side = [missing] if platform != "cpu" else [[seed] for seed in missing]
-    for seeds in filter(None, side_by_side):
-        _run_seeds(asked, variant, config, {seed: paths[seed] for seed in seeds})
+    title = f"{experiment.name}/{variant}" + (", choice of the rate" if isinstance(config, Tuning) else "")
+    for seed in sorted(paths.keys() - set(missing)):
+        commit = load_record(paths[seed], request.folder).provenance["commit"][:8]
+        session.console.print(f"{title}: seed {seed} is already recorded, by commit {commit}")
+    for seeds in [missing] if platform != "cpu" else [[seed] for seed in missing]:
+        if seeds:
+            _run_seeds(session, variant, config, seeds, title)
     return list(paths.values())
 
 
-def _run_seeds(asked: _Asked, variant: str, config: Any, paths: dict[int, Path]) -> None:
+def _run_seeds(session: _Session, variant: str, config: Config, seeds: list[int], title: str) -> None:
     """Run some seeds as one program and write their records."""
-    experiment = asked.experiment
-    data, began, seeds = asked.data(experiment.data_of(variant)), time.perf_counter(), list(paths)
+    experiment, request = session.experiment, session.request
+    data, began = session.data(config.data), time.perf_counter()
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
-    title, shared = f"{experiment.name}/{variant}", _shared_work(asked)
-    code = f"{identity(config, origin['platform'])}.{code_digest()}.{data.checksum[:8]}"
-    own = shared.parent / f"{variant.replace('/', '.')}.{'-'.join(map(str, seeds))}.{code}"
-    with Watch(title, own, shared / f"{data.checksum[:8]}.{origin['platform']}", asked.console) as watch:
-        outcome = PROGRAMS[type(config)](config, data, jax.vmap(jr.key)(np.array(seeds)), watch)
+    of = identity(config, data.checksum, origin["platform"])
+    work = request.folder / ".checkpoints"
+    own = work / f"{experiment.name}.{of}.{'-'.join(map(str, seeds))}"
+    with Watch(title, own, work / f"{data.checksum[:8]}.{origin['platform']}", session.console) as watch:
+        outcome = PROGRAMS[type(config)](config, data, jax.vmap(jax.random.key)(np.array(seeds)), watch)
     origin |= {
         "wall_seconds": round(time.perf_counter() - began, 2),
         "load_average": round(os.getloadavg()[1], 2),  # of five minutes; more than `cores`: slow clock
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
-    records = {}
-    for i, (seed, path) in enumerate(paths.items()):
+    records = []
+    for i, seed in enumerate(seeds):
         one = Outcome(*({name: value[i] for name, value in part.items()} for part in outcome))
-        about = experiment.name, variant, asked.order.profile, seed, as_config(config)
-        records[path] = Record(*about, one.metrics, one.curves, None, origin), one.arrays
-    save_records(records)
+        about = experiment.name, variant, request.profile, seed, of, as_json(config)
+        records.append((Record(*about, one.metrics, one.curves, None, origin), one.arrays))
+    save_records(request.folder, records)
     watch.forget()
     done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
-    asked.console.print(f"{title}: {done}")
+    session.console.print(f"{title}: {done}")
 
 
-def out_of_range(experiment: Experiment, order: Order, paths: list[Path]) -> list[str]:
+def out_of_range(experiment: Experiment, request: Request, paths: list[Path]) -> list[str]:
     """Which scores of a plain quick run are not in their expected ranges, a line each."""
-    if order.profile != "quick" or order.epochs or order.pretraining_epochs:
+    if request.profile != "quick" or request.epochs or request.pretraining_epochs:
         return []
     return [
         f"{experiment.name}/{r.variant}: {metric} is {r.metrics[metric]:.4g}, expected {low:g} to {high:g}"

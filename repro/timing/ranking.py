@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from repro.runs.record import ROOT, Record, load_record
+from repro.runs.provenance import ROOT
+from repro.runs.record import Record, load_record
 from repro.timing.machines import machines
 from repro.timing.rates import EXPERIMENT, machine
 from repro.timing.subject import MNIST, NETWORK, Subject

@@ -75,13 +75,14 @@ def fit(
     batch_size: int,
     measure: Callable[[PyTree], dict] | None = None,
     report_every: int = 1,
+    enough: Callable[[Fitted], bool] = lambda _: False,
     phase: str = "fit",
     monitor: Monitor = UNWATCHED,
 ) -> Fitted:
     """Train for n_epochs on inputs shared by all seeds, [N V], or given for each, [S N V].
 
     `measure` maps params (leading axis S) to scores [S]; it is asked after every `report_every` epochs and
-    after the last.
+    after the last. After a report `enough` may end the training early.
 
     Raises:
         ValueError: if a minibatch is larger than the data.
@@ -92,7 +93,7 @@ def fit(
     keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
     state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys_init, params, inputs)
     fitted = monitor.restore(phase, Fitted(state, {}, np.zeros(0), np.zeros(0)))
-    if fitted.n_epochs >= n_epochs:
+    if fitted.n_epochs >= n_epochs or (fitted.n_epochs and enough(fitted)):
         return fitted
     draw = partial(minibatches, n_cases=inputs.shape[-2], batch_size=batch_size)
     epoch, began = over_seeds(partial(one_epoch, trainer), (0, over, 0)), time.perf_counter()
@@ -102,6 +103,8 @@ def fit(
         due = min(fitted.n_epochs - fitted.n_epochs % report_every + report_every, n_epochs)
         fitted = _report(fitted, lambda state, i: epoch(state, inputs, draw(keys, i)), due, measure)
         monitor.epoch_done(phase, fitted, n_epochs)
+        if enough(fitted):
+            break
     return fitted
 
 

@@ -1,0 +1,131 @@
+"""The reader's question: with one and the same optimiser, does a pretrained start still help?
+
+Claim       With any good optimiser the deep autoencoders of 2006 train from random weights as well as from a
+            pretrained stack, given as many operations (claim C2a).
+Budget      Every run has the same number of operations on a data set: those of the recipe of 2006 at paper
+            length (pretraining, then 200, 20 or 50 epochs of CG), or a tenth of them. Pretraining, the choice
+            of the rate and K-FAC's factorisations are counted in; what they take, fine-tuning lacks.
+Deviations  39. Networks learn from the training cases without the validation cases: of the random starts the
+               one with the lower validation loss is shown, and test chooses nothing.
+            40. With a tenth of the operations an RBM is pretrained for 10 epochs, of faces the lowest for 40;
+               50 epochs would be more than all of it on documents.
+            41. Conjugate gradients and Hessian-free end with the epoch in which the budget is spent, so they
+               may exceed it by a part of an epoch.
+            42. K-FAC's loss has its weight decay of 1e-5 in both arms.
+Tuning      NAG, Adam and Muon: five candidates for every arm, by the validation loss from the arm's own start
+            with seed 0; a record of its own, whose operations count.
+Run         repro run answer --profile paper --only tenth/reuters21578/pretrained-adam
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+from repro.runs.config import Autoencoding, Flops, Glorot, Network, Pretrained, Rates, Sparse, Start
+from repro.runs.experiment import Experiment, shorter
+from repro.training.greedy import Pretraining
+from repro.training.optimisers import KFAC, Adam, ConjugateGradient, HessianFree, Muon, Nesterov, Optimiser
+
+RECIPE = {"curves": 1.07e14, "mnist": 1.12e15, "faces": 9.8e14, "reuters21578": 1.75e13}  # operations of
+# `pretrained-cg` at paper length, rounded from its records; of faces five of its 20 epochs, extrapolated
+SHARES = {"tenth": 0.1, "all": 1.0}  # of them
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is learnt, and how rates are chosen."""
+
+    widths: tuple[int, ...]
+    rates: tuple[float, ...]  # of Nesterov momentum
+    momentum: float  # where its schedule ends
+    choice: dict[str, int]  # epochs of each candidate, by share
+
+
+NAG = (0.001, 0.003, 0.01, 0.03, 0.1)
+SUBJECTS = {
+    "curves": Subject((400, 200, 100, 50, 25, 6), NAG, 0.999, {"tenth": 7, "all": 60}),
+    "mnist": Subject((1000, 500, 250, 30), NAG, 0.99, {"tenth": 7, "all": 60}),
+    "faces": Subject(
+        (2000, 1000, 500, 30), (0.0001, 0.0003, 0.001, 0.003, 0.01), 0.999, {"tenth": 1, "all": 15}
+    ),
+    "reuters21578": Subject((500, 250, 125, 10), (0.01, 0.03, 0.1, 0.3, 1.0), 0.99, {"tenth": 1, "all": 12}),
+}
+ADAPTIVE = {"adam": (0.0001, 0.0003, 0.001, 0.003, 0.01), "muon": (0.001, 0.003, 0.01, 0.03, 0.1)}
+OPTIMISERS = ("cg", "nag", "adam", "kfac", "hf", "muon")
+STARTS = ("pretrained", "sparse", "glorot")
+
+
+def start(name: str, data: str, share: str) -> Start:
+    """A start; the pretrained one with the paper's schedule, or with a shorter one for a tenth."""
+    if name != "pretrained":
+        return Sparse() if name == "sparse" else Glorot()
+    n = 50 if share == "all" else 10
+    of_faces = {"first_learning_rate": 0.001, "first_n_epochs": 4 * n} if data == "faces" else {}
+    return Pretrained(Pretraining(n_epochs=n, **of_faces))
+
+
+def arm(share: str, data: str, begins: str, name: str) -> Autoencoding:
+    """One start with one optimiser and the operations of a share."""
+    subject = SUBJECTS[data]
+    optimisers: dict[str, Optimiser] = {
+        "cg": ConjugateGradient(),
+        "nag": Nesterov(limit=subject.momentum),
+        "adam": Adam(),
+        "kfac": KFAC(),
+        "hf": HessianFree(),
+        "muon": Muon(),
+    }
+    tuned = name in ("nag", "adam", "muon")
+    rates = Rates(ADAPTIVE.get(name, subject.rates), subject.choice[share]) if tuned else None
+    return Autoencoding(
+        data=data,
+        network=Network(subject.widths),
+        start=start(begins, data, share),
+        optimiser=optimisers[name],
+        budget=Flops(SHARES[share] * RECIPE[data]),
+        batch_size=None if name == "hf" else 200 if tuned else 1000,
+        l2=1e-5 if name == "kfac" else 0.0,
+        tuning=rates,
+        n_reports=20,
+        learns_from="train",
+    )
+
+
+CELLS = list(product(SHARES, SUBJECTS, STARTS, OPTIMISERS))
+VARIANTS = {f"{share}/{data}/{s}-{o}": arm(share, data, s, o) for share, data, s, o in CELLS}
+QUICK = [
+    arm("tenth", "curves", s, o)
+    for s, o in (("pretrained", "adam"), ("glorot", "adam"), ("pretrained", "cg"))
+]
+
+
+def quick(config):
+    """Three of the arms on 2,500 curves, with few operations, their rates compared after one epoch."""
+    if config not in QUICK:
+        return None
+    tuning = config.tuning and Rates(config.tuning.candidates[2:4], n_epochs=1)
+    size = min(config.batch_size, 250)
+    return replace(
+        shorter(config, pretraining=4), budget=Flops(4e11), batch_size=size, tuning=tuning, n_reports=None
+    )
+
+
+# test squared errors of the quick profile, as in experiments/mnist.py
+EXPECTED = {
+    "tenth/curves/pretrained-adam": (0.0, 20.0),
+    "tenth/curves/glorot-adam": (0.0, 20.0),
+    "tenth/curves/pretrained-cg": (0.0, 20.0),
+}
+
+
+EXPERIMENT = Experiment(
+    name="answer",
+    claim="With the same optimiser and as many operations a pretrained start no longer helps",
+    artefact="claim C2a",
+    variants=VARIANTS,
+    quick=quick,
+    expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
+    figures=("fig_answer",),
+    claims=("C2a",),
+)
