@@ -1,11 +1,10 @@
 """Was pretraining needed? Test squared error of every arm against updates, operations and seconds.
 
-One row of panels for each data set with direct runs, pretraining counted in; a colour for each start, a marker
-for each optimiser. Curves are means over n seeds. Each axis starts where the first pretrained arm, which waits
-for its pretraining, needs the room: what the others did earlier is fine-tuning of the first few updates. Thin
-lines, named: the mean image, and the published error of the pretrained network. Seconds are those of runs that
-had their machine to themselves, dotted on other machines than the first. What to look for: which direct arms
-come below the pretrained ones, and on which of the three axes.
+One row of panels for each data set with direct runs; a colour for each start, a marker for each optimiser.
+Updates are those of fine-tuning; operations and seconds count pretraining in, and a pretrained arm begins where
+its pretraining ends. Curves are means over n seeds. Thin lines, named: the mean image, and the published error
+of the pretrained network. Seconds are those of runs that had their machine to themselves, dotted on the second
+machine. What to look for: which direct arms come below the pretrained ones, and on which of the three axes.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 
 from paper_figures.style import arms, eras, house, lines
@@ -20,7 +20,11 @@ from paper_figures.style.evidence import ERROR, require, scores, select
 from paper_figures.style.wording import DATA, about, number
 from repro.report.frame import Frame
 
-AXES = {"updates": "updates", "flops": "operations (flops)", "seconds": "seconds of training"}
+AXES = {
+    "updates": "updates of fine-tuning",
+    "flops": "operations (flops), pretraining incl.",
+    "seconds": "seconds, pretraining incl.",
+}
 DASHES = ("-", ":", "--")  # of the machines on the axis of seconds
 
 
@@ -33,32 +37,33 @@ def draw(frame: Frame) -> Figure:
     """
     require(frame, select(frame.runs, experiment="direct", kind="autoencoding"), "direct", "a trained network")
     runs, timed = eras.of_arms(frame), eras.quiet(eras.of_arms(frame, "device"))
+    devices = list(dict.fromkeys(timed.device))
     direct = set(select(runs, experiment="direct")["data"])
-    datasets = [data for data in DATA if data in direct]
+    datasets = [data for data in eras.NETWORKS if data in direct]
     figure = Figure(figsize=(6.5, 1.2 + 2.3 * len(datasets)), layout="constrained")
     rows, seen = figure.subplots(len(datasets), len(AXES), sharey="row", squeeze=False), {}
     for panels, data in zip(rows, datasets, strict=True):
         own = {x: select(timed if x == "seconds" else runs, data=data) for x in AXES}
         heights = references(frame, data)
         for axes, (x, name) in zip(panels, AXES.items(), strict=True):
-            seen |= panel(axes, own[x], x)
+            seen |= panel(axes, own[x], x, devices)
             axes.set_xlabel(name)
             _thin(axes, heights, named=x == "updates")
         shown = pd.concat(own.values())
         lines.scale_errors(panels[0], [*shown[ERROR][shown.epoch > 0], *heights.values()])
         panels[0].set_ylabel(f"{DATA[data]}: {lines.NAME}")
-    figure.legend(seen.values(), seen, loc="outside lower center", ncols=4)
-    house.head(figure, frame, about(eras.one_each(runs), _machines(timed)))
+    eras.legend(figure, runs, seen)
+    house.head(figure, frame, about(eras.one_each(runs), _machines(devices)))
     return figure
 
 
-def panel(axes: Axes, runs: pd.DataFrame, x: str) -> dict:
+def panel(axes: Axes, runs: pd.DataFrame, x: str, devices: list[str]) -> dict:
     """Every arm's curve; its name and the line for the legend."""
     seen = {}
     each = [own for _, own in runs.groupby(["identity", "device"], sort=False)]
-    devices = list(dict.fromkeys(runs.device))
     for i, own in enumerate(each):
         first, line = own.iloc[0], eras.means(own)
+        line["updates"] -= line.updates.iloc[0]  # of pretraining
         line = line[line[x] > 0]
         dashes = DASHES[min(devices.index(first.device), 2)] if x == "seconds" else "-"
         look = {"color": arms.colour(first), "marker": arms.marker(first), "gid": first.variant, "ms": 4}
@@ -82,13 +87,14 @@ def _thin(axes: Axes, heights: dict[str, float], *, named: bool) -> None:
     for name, height in heights.items():
         axes.axhline(height, lw=0.6, ls="-" if name == "mean image" else (0, (6, 4)), color=house.GREY, zorder=1)
         if named:
-            at = {"xycoords": axes.get_yaxis_transform(), "va": "bottom", "size": 6, "color": house.GREY}
-            axes.annotate(name, (0.01, height), **at)
+            side = {"va": "top" if name == "mean image" else "bottom", "ha": "left"}
+            outline = [withStroke(linewidth=2, foreground="white")]
+            how = {"size": 6, "color": house.GREY, "path_effects": outline, "zorder": 5}
+            axes.text(0.01, height, name, transform=axes.get_yaxis_transform(), **side, **how)
 
 
-def _machines(timed: pd.DataFrame) -> str:
+def _machines(devices: list[str]) -> str:
     """Which machine each kind of line on the axis of seconds is of."""
-    devices = list(dict.fromkeys(timed.device))
     kinds = ("solid", "dotted", "dashed")
     words = [f"{kind} {device}" for kind, device in zip(kinds, devices, strict=False)]
     return f"seconds: {', '.join(words)}, undisturbed runs only" if words else "no run was undisturbed"

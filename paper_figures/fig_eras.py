@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 from paper_figures.style import arms, eras, house, lines
@@ -25,6 +26,7 @@ from repro.timing.machines import Machine, of_2006
 
 MINUTE, HOUR, DAY, YEAR = 60, 3600, 86_400, 365 * 86_400  # seconds
 TICKS = {"1 s": 1, "1 min": MINUTE, "1 h": HOUR, "1 day": DAY, "1 month": 30 * DAY, "1 year": YEAR}
+ROOM = 0.25  # below the errors, for what stands on the axis
 MARKS = {"an afternoon": 4 * HOUR, "a week": 7 * DAY, "a PhD": 4 * YEAR}
 
 
@@ -39,7 +41,7 @@ def draw(frame: Frame) -> Figure:
     require(frame, by_device, "mnist", "a trained network")
     once, timed, rate = eras.of_arms(frame), eras.quiet(by_device), of_2006()[0]
     targets, seen = eras.targets(frame), {}
-    datasets = [data for data in DATA if data in set(once["data"])]
+    datasets = [data for data in eras.NETWORKS if data in set(once["data"])]
     figure = Figure(figsize=(6.5, 1 + 2.1 * len(datasets)), layout="constrained")
     panels = figure.subplots(len(datasets), 1, sharex=True, squeeze=False)[:, 0]
     for axes, data in zip(panels, datasets, strict=True):
@@ -53,7 +55,7 @@ def draw(frame: Frame) -> Figure:
         in_print(axes, targets[data], eras.direct_seconds(frame, data, rate))
     words = f"{_clock(timed)}; dashed: computed, {rate.name}"
     panels[-1].set_xlabel(f"time of training, pretraining included\n{words}")
-    figure.legend(seen.values(), seen, loc="outside lower center", ncols=4)
+    eras.legend(figure, once, seen)
     busy = by_device.identity.nunique() - timed.identity.nunique()
     left_out = f"{busy} busy runs have no measured time" if busy else ""
     house.head(figure, frame, about(eras.one_each(once), left_out))
@@ -84,6 +86,8 @@ def _look(run: pd.Series, n: int) -> dict:
 def scale(axes: Axes, runs: pd.DataFrame, timed: pd.DataFrame, target: float) -> None:
     """Errors to the worst after an epoch, time from seconds to a PhD, and marks along it."""
     lines.scale_errors(axes, [*runs[ERROR][runs.epoch > 0], target])
+    low, high = axes.get_ylim()
+    axes.set_ylim(low * (low / high) ** ROOM, high)
     shortest = min([1.0, *timed.seconds[timed.seconds > 0]])
     axes.set(xscale="log", xlim=(shortest, 6 * YEAR), ylabel=lines.NAME)
     axes.xaxis.set(minor_locator=NullLocator())
@@ -102,6 +106,7 @@ def in_print(axes: Axes, target: float, direct_seconds: float) -> None:
     across = axes.get_xaxis_transform()
     axes.plot([direct_seconds], [0], "k^", ms=6, clip_on=False, transform=across, zorder=5)
     at = {"xycoords": across, "textcoords": "offset points", "size": 7, "ha": "right"}
+    at["path_effects"] = [withStroke(linewidth=2, foreground="white")]
     axes.annotate("length of the direct run\nof 2013, computed", (direct_seconds, 0), (-6, 4), **at)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from paper_figures.style import arms
 from paper_figures.style.evidence import ERROR, published, select
@@ -94,6 +96,13 @@ def one_each(trained: pd.DataFrame) -> pd.DataFrame:
     """One row for each run of such a table: its facts, and n."""
     n = trained.groupby(["identity", "device"], sort=False).seed.nunique().rename("n")
     return trained.drop_duplicates(["identity", "device"]).merge(n.reset_index(), on=["identity", "device"])
+
+
+def legend(figure: Figure, trained: pd.DataFrame, seen: dict[str, Line2D]) -> None:
+    """The arms below the panels, by start, then optimiser."""
+    names = list(dict.fromkeys(arms.label(run) for run in one_each(trained).itertuples()))
+    handles = [seen[name] for name in names]
+    figure.legend(handles, names, loc="outside lower center", ncols=4)
 
 
 def quiet(trained: pd.DataFrame) -> pd.DataFrame:

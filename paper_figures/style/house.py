@@ -19,6 +19,7 @@ from repro.runs.provenance import ROOT
 
 QUICK = "quick profile: small data, few epochs, not evidence"
 GREY = "#555555"
+DOT = " · "
 
 
 @contextmanager
@@ -33,11 +34,20 @@ def head(figure: Figure, frame: Frame, about: str, *, y: float | None = None) ->
 
     `y` is its upper edge in inches from the top, where the figure has no layout of its own.
     """
-    look = {"color": GREY, "size": 6.5}
+    about, look = in_lines(about), {"color": GREY, "size": 6.5}
     if frame.small:
-        about, look = f"{QUICK}\n{about}", {"color": "#b2182b", "size": 6.5, "fontstyle": "italic"}
+        about, look = f"{QUICK}\n{about}", look | {"color": "#b2182b", "fontstyle": "italic"}
     place = {} if y is None else {"y": 1 - y / figure.get_figheight(), "va": "top"}
     figure.suptitle(about, **look, **place)
+
+
+def in_lines(about: str, length: int = 125) -> str:
+    """Parts of a text that are no longer together than a figure is wide."""
+    lines = [""]
+    for part in about.split(DOT):
+        longer = f"{lines[-1]}{DOT}{part}" if lines[-1] else part
+        lines = [*lines[:-1], longer] if len(longer) <= length else [*lines, part]
+    return "\n".join(lines)
 
 
 def apart(points: np.ndarray, gap: float, low: ArrayLike = -np.inf, high: ArrayLike = np.inf) -> np.ndarray:
