@@ -13,14 +13,13 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.optimize
-from repro.runs.optimisers import objective, optimiser
 
 from repro.models.autoencoder import Architecture, network, unroll
 from repro.models.rbm import RBM
 from repro.models.stack import stack_units
-from repro.runs import Arm
 from repro.timing import conjugate2006, program2006
 from repro.training.backprop import backprop_trainer
+from repro.training.descent import objective
 from repro.training.fit import Trainer, batch_order, fit
 from repro.training.greedy import Pretraining, pretrain
 from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient
@@ -116,7 +115,8 @@ def run_jax():
     config = Pretraining(n_epochs=EPOCHS, batch_size=BATCH)
     trained = pretrain(keys(1), config, stack_units(len(stack)), stack, inputs)
     loss = objective(Architecture(SIZES)).value
-    trainer = counted(backprop_trainer(loss, optimiser(Arm(), 0)), CG_EPOCHS * (N_CASES // CG_BATCH))
+    descent = backprop_trainer(loss, conjugate_gradient(ConjugateGradient()))
+    trainer = counted(descent, CG_EPOCHS * (N_CASES // CG_BATCH))
     start = jax.vmap(unroll)(trained.stack)
     tuned = fit(keys(2), trainer, start, inputs, n_epochs=CG_EPOCHS, batch_size=CG_BATCH).state
     errors = [curve[0] for curve in trained.curves.values()]
@@ -159,7 +159,7 @@ def test_finetuning_gives_the_weights_of_the_pipeline(both):
 
 def test_the_program_imports_numpy_and_nothing_of_the_rest():
     for module in (program2006, conjugate2006):
-        tree = ast.parse(Path(module.__file__).read_text())
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         names |= {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
         outside = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}

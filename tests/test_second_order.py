@@ -186,7 +186,8 @@ def test_a_step_is_shortened_until_it_pays_and_given_up_if_it_never_does():
 def test_damping_follows_levenberg_and_marquardt():
     for ratio, expected in [(0.2, 1.5), (0.25, 1), (0.75, 1), (0.8, 1 / 1.5), (np.nan, 1.5)]:
         np.testing.assert_allclose(new_damping(jnp.array(3.0), jnp.array(ratio), 1.5), 3.0 * expected)
-    assert (hessian_free.DAMP, kfac.DAMP) == (1.5, (20 / 19) ** 5)
+    assert HessianFree().damp == 1.5  # [martens2010hf, section 4.1]
+    assert KFAC().damp ** KFAC().period == (20 / 19) ** 5  # [martens2015kfac, section 6.5]
 
 
 # --- K-FAC --------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from repro.runs.config import (
     Tuning,
     from_json,
 )
-from repro.runs.record import Record, load_arrays, load_records
+from repro.runs.record import Record, layer_epochs, load_arrays, load_records, n_epochs
 from repro.timing.subject import Subject
 from repro.typed import as_json
 
@@ -233,20 +233,7 @@ def _of_timing(record: Record) -> dict[str, Any]:
     }
     return same | {
         "sizes": "x".join(map(str, subject.sizes)),
-        "part": subject.lane,
+        "part": subject.part,
         "host": origin["host"],
         "cores_used": origin["cores_used"] if origin["platform"] == "cpu" else None,
     }
-
-
-def n_epochs(record: Record) -> int:
-    """Fine-tuning epochs that a record has behind it; 0 if nothing was fine-tuned."""
-    if "epochs" in record.curves:
-        return int(record.curves["epochs"][-1])
-    return len(record.curves.get("seconds", ()))
-
-
-def layer_epochs(record: Record) -> list[int]:
-    """Epochs of each pretrained layer, lowest first."""
-    layers = sorted(name for name in record.curves if name.startswith("reconstruction_error_layer"))
-    return [len(record.curves[name]) for name in layers]

@@ -134,6 +134,19 @@ def load_arrays(path: Path, record: Record) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+def n_epochs(record: Record) -> int:
+    """Fine-tuning epochs that a record has behind it; 0 if nothing was fine-tuned."""
+    if "epochs" in record.curves:
+        return int(record.curves["epochs"][-1])
+    return len(record.curves.get("seconds", ()))
+
+
+def layer_epochs(record: Record) -> list[int]:
+    """Epochs of each pretrained layer, lowest first."""
+    layers = sorted(name for name in record.curves if name.startswith("reconstruction_error_layer"))
+    return [len(record.curves[name]) for name in layers]
+
+
 def as_text(record: Record) -> str:
     """One line per field, and one per entry of a field that is a dictionary; its checksum last."""
     content = record._asdict() | {"metrics": _plain(record.metrics), "curves": _plain(record.curves)}
