@@ -19,6 +19,7 @@ from paper_figures.style import arms, eras, house, lines
 from paper_figures.style.evidence import ERROR, require, scores, select
 from paper_figures.style.wording import DATA, about, number
 from repro.report.frame import Frame
+from repro.timing.target import targets
 
 AXES = {
     "updates": "updates of fine-tuning",
@@ -79,7 +80,7 @@ def references(frame: Frame, data: str) -> dict[str, float]:
     """Heights of thin lines by name: the mean image's error, and the published one."""
     table = select(scores(frame, among=select(frame.rows, experiment=data, kind="pca", code_size=0)))
     heights = {"mean image": score.value for score in table.itertuples()}
-    target = eras.targets(frame).get(data)
+    target = targets().get(data)
     return heights | ({f"paper {number(target)}": target} if target else {})
 
 

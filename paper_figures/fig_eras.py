@@ -23,6 +23,7 @@ from paper_figures.style.evidence import ERROR, require
 from paper_figures.style.wording import DATA, about, number
 from repro.report.frame import Frame
 from repro.timing.machines import Machine, of_2006
+from repro.timing.target import targets
 
 MINUTE, HOUR, DAY, YEAR = 60, 3600, 86_400, 365 * 86_400  # seconds
 TICKS = {"1 s": 1, "1 min": MINUTE, "1 h": HOUR, "1 day": DAY, "1 month": 30 * DAY, "1 year": YEAR}
@@ -40,7 +41,7 @@ def draw(frame: Frame) -> Figure:
     by_device = eras.of_arms(frame, "device")
     require(frame, by_device, "mnist", "a trained network")
     once, timed, rate = eras.of_arms(frame), eras.quiet(by_device), of_2006()[0]
-    targets, seen = eras.targets(frame), {}
+    aims, seen = targets(), {}
     datasets = [data for data in eras.NETWORKS if data in set(once["data"])]
     figure = Figure(figsize=(6.5, 1 + 2.1 * len(datasets)), layout="constrained")
     panels = figure.subplots(len(datasets), 1, sharex=True, squeeze=False)[:, 0]
@@ -50,9 +51,9 @@ def draw(frame: Frame) -> Figure:
             seen |= computed(axes, run, rate)
         for _, run in timed[timed["data"] == data].groupby(["identity", "device"], sort=False):
             measured(axes, run)
-        scale(axes, own, timed, targets[data])
+        scale(axes, own, timed, aims[data])
         axes.set_title(DATA[data], loc="left")
-        in_print(axes, targets[data], eras.direct_seconds(frame, data, rate))
+        in_print(axes, aims[data], eras.direct_seconds(data, rate))
     words = f"{_clock(timed)}; dashed: computed, {rate.name}"
     panels[-1].set_xlabel(f"time of training, pretraining included\n{words}")
     eras.legend(figure, once, seen)

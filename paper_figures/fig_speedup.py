@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from paper_figures.style import house
 from paper_figures.style.eras import speedups
@@ -26,6 +27,7 @@ from repro.timing.machines import published_speeds
 COLOURS = {"GPU over one core": "#0072b2", "all cores over one": "#009e73"}
 COLOURS |= {"JAX over the 2006 program": "#d55e00"}
 TITLES = {"cd1": "CD-1", "backprop": "backprop"}
+OUTLINE = [withStroke(linewidth=2, foreground="white")]
 MARKERS = "osD^v<>p*h"
 
 
@@ -56,8 +58,8 @@ def draw(frame: Frame) -> Figure:
     panels[0].set_ylabel("times as fast")
     named = {name: line for axes in panels for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(named.values(), named, loc="outside lower center", ncols=2)
-    about = house.DOT.join(["timed minibatches of the JAX program, float32, and of the 2006 program, float64"])
-    house.head(figure, frame, f"{about}{house.DOT}n 1{house.DOT}grey: not compared with its print again")
+    about = ["a timed minibatch of each size", "JAX in float32, the 2006 program in float64", "n 1 timing a machine"]
+    house.head(figure, frame, house.DOT.join([*about, "grey: in print, typed once and not compared again"]))
     return figure
 
 
@@ -95,4 +97,4 @@ def published(axes: Axes) -> None:
     most = printed[printed.metric == "speedup_over_2_cores"].iloc[0]
     axes.axhline(most.value, ls=":", lw=0.8, color=house.GREY, zorder=0)
     text = f"{most.machine} over 2 cores, at most ({most.key})"
-    axes.annotate(text, (0.01, most.value), xycoords=axes.get_yaxis_transform(), va="bottom", size=6.5)
+    axes.annotate(text, (0.01, most.value), xycoords=axes.get_yaxis_transform(), va="bottom", size=6.5, path_effects=OUTLINE)

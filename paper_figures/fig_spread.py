@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from paper_figures.style import arms, house
 from paper_figures.style.evidence import command, select
-from paper_figures.style.wording import DATA
-from paper_figures.style.wording import about as about_scores
+from paper_figures.style.wording import DATA, about
 from repro.errors import RecordsMissingError
 from repro.report.frame import Frame, curves, shown
 
@@ -43,7 +42,7 @@ def draw(frame: Frame) -> Figure:
         _training(left, curves(frame, own, [LOSS]), own)
         _finals(right, own)
     scores = pd.DataFrame([own.iloc[0].to_dict() | {"n": len(own)} for own in found])
-    house.head(figure, frame, about_scores(scores))
+    house.head(figure, frame, about(scores))
     return figure
 
 
@@ -53,10 +52,7 @@ def _training(axes: Axes, trained: pd.DataFrame, own: pd.DataFrame) -> None:
     for _, start in trained[trained.epoch > 0].groupby("seed"):
         axes.plot(start.epoch, start[LOSS], color=arms.colour(first), gid=first.variant, lw=0.8, alpha=0.6)
     axes.set_title(f"{DATA[first['data']]}: {arms.label(first)}", loc="left")
-    axes.set(xlabel="epoch", ylabel="training cross-entropy", yscale="log")
-    axes.yaxis.set(minor_locator=NullLocator())
-    axes.set_yticks(np.unique(np.round(own.value.iloc[[0]].to_numpy() * [1, 2, 4], -1)))
-    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="fine-tuning epoch", ylabel="training cross-entropy")
     if trained.empty:
         axes.annotate("not kept", (0.5, 0.5), xycoords="axes fraction", ha="center", color=house.GREY)
 
@@ -69,6 +65,7 @@ def _finals(axes: Axes, own: pd.DataFrame) -> None:
     axes.axvspan(-deviation, deviation, alpha=0.2, lw=0, **look)
     axes.plot(ratio - 1, 1 + np.arange(len(ratio)), "o", ms=4, mew=0, gid=own.variant.iloc[0], **look)
     axes.axvline(WORST_OVER_BEST * ratio[0] - 1, ls=":", lw=0.8, color=house.GREY)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     words = f"deviation {100 * deviation:.2g} %, worst over best {losses[-1] / losses[0]:.3g}"
     axes.set_title(f"n {len(losses)}, {words}", loc="left")

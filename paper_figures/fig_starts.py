@@ -32,7 +32,7 @@ STARTS = {  # and scale
     ("fan-in", 1.0): "1/√fan-in  1998",
     ("glorot", 1.0): "Glorot  2010",
     ("sparse", 1.0): "sparse  2010",
-    ("he", 1.0): "He, rectified  2015",
+    ("he", 1.0): "He, ReLU or GELU  2015",
     ("pretrained", 0.1): "pretrained  2006",
 }
 NOT_RUN = "#eeeeee"

@@ -10,20 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from paper_figures.style import arms
-from paper_figures.style.evidence import ERROR, published, select
-from paper_figures.style.wording import INPUTS
-from repro.report.frame import Frame, curves, layer_epochs, shown
-from repro.runs.config import Autoencoding, Pretrained, from_json
+from paper_figures.style.evidence import ERROR, select
+from repro.report.frame import Frame, curves, shown
 from repro.runs.record import Record
+from repro.timing.conversion import direct_run
+from repro.timing.load import BUSY
 from repro.timing.machines import Machine
-from repro.training.flops import backprop_flops, direct_flops, stack_flops
+from repro.timing.target import PIXELS, trajectory
+from repro.training.flops import direct_flops
 
 NETWORKS = {  # hidden layers of hinton2006science's autoencoders, figs. 2A to 2C
     "curves": "400-200-100-50-25-6",
     "mnist": "1000-500-250-30",
     "faces": "2000-1000-500-30",
 }
-BUSY = 1.1  # threads that wait to run, for each core: above it other work ran too, and times are too long
 ARM = ("data", "start", "start_scale", "optimiser", "momentum", "activation", "l2")
 ORDER = list(arms.STARTS)
 
@@ -54,34 +54,9 @@ def spent(frame: Frame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _filled(record: Record, points: pd.DataFrame) -> pd.DataFrame:
-    """The reports of one record with pretraining in all columns. Early records have no curves of updates and
-    flops: their last number is apportioned by evaluations, and a report is an epoch.
-    """
-    config, has = from_json(record.config), record.curves
-    assert isinstance(config, Autoencoding)
-    each, evaluations = layer_epochs(record), np.asarray(has["evaluations"], float)
-    sizes = (INPUTS[config.data], *config.network.widths)
-    epochs = points.epoch.to_numpy(float)
-    used = np.append(0, np.cumsum(evaluations * np.diff(epochs)))
-    before, n_cases, stacked = 0.0, 0, 0
-    if each or "updates" not in has:
-        start = config.start
-        k = start.pretraining.contrastive.k if isinstance(start, Pretrained) else 1
-        stack = stack_flops(sizes, 1, tuple(each), k) if each else 0.0
-        of_case = stack + backprop_flops((*sizes, *sizes[-2::-1]), 1) * used[-1]
-        n_cases = round(record.metrics["flops"] / of_case)
-        before = stack * n_cases
-        if isinstance(start, Pretrained):
-            stacked = sum(each) * (n_cases // start.pretraining.batch_size)
-    updates = points.updates.to_numpy(float)
-    if "updates" not in has:
-        updates = epochs * (n_cases // (config.batch_size or n_cases))
-    flops = points.flops.to_numpy(float, copy=True)
-    if "flops" not in has:
-        flops = before + (record.metrics["flops"] - before) * used / used[-1]
-    flops[0] = before
-    waited = np.where(epochs == 0, record.metrics["pretraining_seconds"], points.seconds)
-    return points.assign(updates=stacked + updates, flops=flops, seconds=waited)
+    """The reports of one record, with what was spent until each."""
+    run = trajectory(record)
+    return points.assign(updates=run.updates, flops=run.flops, seconds=run.seconds)
 
 
 def means(trained: pd.DataFrame) -> pd.DataFrame:
@@ -110,20 +85,10 @@ def quiet(trained: pd.DataFrame) -> pd.DataFrame:
     return trained[trained.groupby(["identity", "device"]).load_per_core.transform("max") <= BUSY]
 
 
-def targets(frame: Frame) -> dict[str, float]:
-    """The error that the paper printed for its pretrained network, by data set."""
-    printed = published(frame)
-    printed = printed[(printed.variant == "pretrained-cg") & (printed.metric == ERROR)]
-    return {row.experiment: row.value for row in printed.itertuples() if row.experiment in NETWORKS}
-
-
-def direct_seconds(frame: Frame, data: str, rate: Machine) -> float:
+def direct_seconds(data: str, rate: Machine) -> float:
     """Seconds that one direct run of the published length would have taken at the machine's rate."""
-    printed = published(frame)
-    run = select(printed, experiment="eras", variant="direct-run").set_index("metric").value
-    sizes = (INPUTS[data], *map(int, NETWORKS[data].split("-")))
-    flops = direct_flops((*sizes, *sizes[-2::-1]), int(run.updates), int(run.batch_size))
-    return flops / (rate.sustained_gflops * 1e9)
+    run, sizes = direct_run(), (PIXELS[data], *map(int, NETWORKS[data].split("-")))
+    return direct_flops((*sizes, *sizes[-2::-1]), run.updates, run.batch_size) / (rate.sustained_gflops * 1e9)
 
 
 def speedups(frame: Frame) -> pd.DataFrame:
