@@ -16,25 +16,30 @@ def tables(
     profile: Profile = "paper",
     results: Results = Path("results"),
 ) -> None:
-    """Build the tables, the README's headline and the index of experiments from the records.
+    """Build the tables, the README's block and the index of experiments from the records.
 
     Example: repro tables --check
     """
     from experiments import all_claims
+    from experiments.answer import RECIPE, SHARES
     from repro.atomic import write_atomically
-    from repro.report.readme import generated
+    from repro.report.frame import read
+    from repro.report.readme import Questions, generated
     from repro.runs.experiment import check_profile
 
     check_profile(profile)
-    contents = generated(results, profile, experiments(None), all_claims())
+    asked = Questions(experiments(None), all_claims(), RECIPE, SHARES)
+    contents = generated(read(results, profile), asked)
     stale = [
-        path for path, text in contents.items() if not path.is_file() or path.read_bytes() != text.encode()
+        path
+        for path, text in contents.items()
+        if not path.is_file() or path.read_bytes() != text.encode("utf-8")
     ]
     if check and stale:
         raise UserError(
             f"stale: {', '.join(map(str, stale))}; `repro tables --profile {profile}` rebuilds them"
         )
     for path in stale:
-        write_atomically(path, contents[path].encode())
+        write_atomically(path, contents[path].encode("utf-8"))
         console.print(f"wrote {path}")
     console.print(f"{len(contents)} files up to date")

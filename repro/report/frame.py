@@ -129,7 +129,7 @@ def _points(record: Record, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         "epoch": 0,
         "updates": 0.0,
         "flops": np.nan,
-        "seconds": 0.0,
+        "seconds": waited,
         **{name: record.metrics.get(f"{name}_before", np.nan) for name in names},
     }
     epochs, unsaid = has.get("epochs", range(1, n + 1)), [np.nan] * n
