@@ -1,11 +1,12 @@
-"""Fig. 1 of hinton2006science: pretraining, unrolling, fine-tuning, and what each of them achieves on MNIST.
+"""Fig. 1 of hinton2006science: pretraining, unrolling, fine-tuning, and what each of them achieves on
+MNIST.
 
-Left a stack of RBMs, each learning the hidden activities of the one below; in the middle the same weights as
-an autoencoder, whose decoder has them transposed; right the autoencoder once errors that backpropagate have
-adjusted them. Boxes are layers with their number of units, as wide as its square root; a tint goes with its
-weights. Below, the test squared error of the untrained stack unrolled, of the pretrained one, and after
-fine-tuning, means over n seeds, each of the longest run. What to look for: how much of the way pretraining
-goes alone.
+Left a stack of RBMs, each learning the hidden activities of the one below; in the middle the same weights
+as an autoencoder, whose decoder has them transposed; right the autoencoder once errors that backpropagate
+have adjusted them. Boxes are layers with their number of units, as wide as its square root; a tint goes
+with its weights. Below, the test squared error of the untrained stack unrolled, of the pretrained one, and
+after fine-tuning, means over n seeds, each of the longest run. What to look for: how much of the way
+pretraining goes alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from repro.report.frame import Frame
 
 LAYER, WEIGHTS, CAPTION = 0.17, 0.27, 0.8  # inches
 RBMS, UNROLLED, FINETUNED = 1.4, 3.5, 5.55  # middles of the columns
+VARIANTS = ["gaussian-cg", "pretrained-cg"]
 SIDE = {"ha": "right", "va": "center", "color": house.GREY}
 ARROW = {"arrowstyle": "->", "color": house.GREY, "lw": 0.8, "shrinkA": 1, "shrinkB": 1}
 
@@ -37,7 +39,7 @@ def draw(frame: Frame) -> Figure:
     Raises:
         RecordsMissingError: if the pretrained network has not been run.
     """
-    before, after = (of_variants(frame, "mnist", ["gaussian-cg", "pretrained-cg"], m) for m in (BEFORE, ERROR))
+    before, after = (of_variants(frame, "mnist", VARIANTS, metric) for metric in (BEFORE, ERROR))
     untrained, unrolled = (arm(before, start) for start in ("gaussian", "pretrained"))
     finetuned = arm(after, "pretrained")
     require(frame, finetuned, "mnist", "pretrained-cg")

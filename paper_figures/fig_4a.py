@@ -2,9 +2,9 @@
 
 Every test document is a query, for which all others are ranked by the cosine of their codes; up goes the
 fraction of the first 1, 3, 7, ... that are of the same class, averaged over queries and over n seeds, with
-the 95 % interval over seeds as a band. Grey: what documents drawn by chance would give. The paper's curves are
-not known as numbers. What to look for: whether the ten numbers of the autoencoder lie above those of LSA at
-every rank, and above LSA's fifty; and whether a network that was not pretrained comes as far.
+the 95 % interval over seeds as a band. Grey: what documents drawn by chance would give. The paper's curves
+are not known as numbers. What to look for: whether the ten numbers of the autoencoder lie above those of
+LSA at every rank, and above LSA's fifty; and whether a network that was not pretrained comes as far.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Left by LSA, right by the pretrained autoencoder with a code of two units, of the lowest seed; up to 500
 documents of each class. The eight classes with the most test documents have a colour and stand named at
-their medians; where two would overlap they are pushed aside, and a line leads back. All others are light grey
-and lie behind. Limits are the 0.5th and 99.5th percentile of each axis and a margin. Above each: which
+their medians; where two would overlap they are pushed aside, and a line leads back. All others are light
+grey and lie behind. Limits are the 0.5th and 99.5th percentile of each axis and a margin. Above each: which
 fraction of a document's seven nearest are of its class, over all test documents and n seeds. What to look
 for: whether the classes lie apart in the autoencoder's picture where they lie upon each other in LSA's.
 """

@@ -1,10 +1,11 @@
 """With the same optimiser and as many operations, does a pretrained start still help?
 
-A panel for each data set, a column for each optimiser: the test error from the best random start over that from
-the pretrained one, geometric mean over n paired seeds with its 95 % interval, on a logarithmic axis. Above 1 the
-pretrained start ends lower; dotted, 1.05, up to which a random start counts as no worse. Filled: all operations
-of the recipe of 2006; hollow: a tenth of them. Below, n and the two errors, random / pretrained. What to look
-for: columns whose intervals end below the dotted line.
+A panel for each data set, a column for each optimiser: the test error from the best random start over that
+from the pretrained one, geometric mean over n paired seeds with its 95 % interval, on a logarithmic axis.
+Above 1 the pretrained start ends lower; dotted, 1.05, up to which a random start counts as no worse.
+Filled: all operations of the recipe of 2006; hollow: a tenth of them. Below: n, the random and the
+pretrained error (documents: cross-entropy); a star where a rate was not chosen as fairness asks; a dash
+where there are no runs yet. What to look for: columns whose intervals end below the dotted line.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from repro.errors import RecordsMissingError
 from repro.report.answer import NOT_WORSE, cells
 from repro.report.frame import Frame
 
-ASIDE = 0.22  # of a column: how far the shares stand apart
+TICKS = (0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 5, 10, 20, 50)
+ASIDE = 0.2  # of a column: how far the shares stand apart
 
 
 @house.style()
@@ -47,7 +49,7 @@ def draw_cells(frame: Frame, table: pd.DataFrame, shares: Mapping[str, float]) -
         missing = f"{frame.folder / frame.profile} has no two runs of answer to compare"
         raise RecordsMissingError(f"{missing}: run `{command(frame, 'run answer')}`")
     datasets = list(dict.fromkeys(table["data"]))
-    figure = Figure(figsize=(6.5, 0.6 + 1.4 * len(datasets)), layout="constrained")
+    figure = Figure(figsize=(6.5, 0.7 + 1.5 * len(datasets)), layout="constrained")
     panels = figure.subplots(len(datasets), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes, data in zip(panels, datasets, strict=True):
         _panel(axes, table[table["data"] == data], shares)
@@ -71,12 +73,13 @@ def _panel(axes: Axes, cells: pd.DataFrame, shares: Mapping[str, float]) -> None
             axes.text(x, 0.02, "–", color=house.GREY, **at)
             continue
         colour = arms.COLOURS[cell.random_start]
-        look = {"color": colour, "marker": arms.MARKERS[cell.optimiser], "gid": f"{cell.data} {cell.optimiser}"}
+        look = {"color": colour, "marker": arms.MARKERS[cell.optimiser], "gid": cell.random_variant}
         face = colour if shares[cell.share] == 1 else "white"
         axes.plot([x], [cell.ratio], ms=5, mfc=face, ls="", **look)
         if cell.low == cell.low:
             axes.plot([x, x], [cell.low, cell.high], color=colour, lw=1, zorder=1)
-        errors = f"n {cell.n}\n{_number(cell.random_error)} / {_number(cell.pretrained_error)}"
+        star = "*" if cell.not_tuned else ""
+        errors = f"n {cell.n}{star}\n{_number(cell.random_error)}\n{_number(cell.pretrained_error)}"
         axes.text(x, 0.02, errors, color=house.GREY, **at)
 
 
@@ -90,10 +93,10 @@ def _scale(axes: Axes, known: pd.DataFrame) -> None:
     ends = pd.concat([known.ratio, known.low, known.high]).dropna()
     low, high = min(0.95, ends.min()), max(1.1, ends.max())
     room = (high / low) ** 0.1
-    axes.set(yscale="log", ylim=(low / (high / low) ** 0.45 / room, high * room))
+    axes.set(yscale="log", ylim=(low / (high / low) ** 0.4 / room, high * room))
     axes.set_xlim(-0.6, len(OPTIMISERS) - 0.4)
     axes.yaxis.set(minor_locator=NullLocator())
-    ticks = [tick for tick in (0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 5, 10, 20, 50) if low / room <= tick <= high * room]
+    ticks = [tick for tick in TICKS if low / room <= tick <= high * room]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
@@ -107,7 +110,7 @@ def _legend(figure: Figure, shares: Mapping[str, float]) -> None:
         face, name = ("#333333", "all") if part == 1 else ("white", f"{100 * part:g} %")
         look = {"ls": "", "marker": "o", "color": "#333333", "mfc": face}
         handles.append(Line2D([], [], label=f"{name} of the recipe's operations", **look))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, handletextpad=0)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, handletextpad=0)
 
 
 def _about(frame: Frame, known: pd.DataFrame) -> str:
@@ -117,6 +120,8 @@ def _about(frame: Frame, known: pd.DataFrame) -> str:
     low, high = known.n.min(), known.n.max()
     words += [f"n {low}" if low == high else f"n {low} to {high}", ", ".join(runs.device.unique())]
     words.append("above 1 the pretrained start ends lower")
+    words.append("below: n, error from the random start, from the pretrained one")
+    words.append("*: a rate not chosen fairly" if known.not_tuned.astype(bool).any() else "")
     return house.DOT.join(filter(None, words))
 
 

@@ -1,9 +1,9 @@
 """Test squared error against the size of the code: hinton2006science's extension of PCA (p. 505).
 
-One panel for each data set: deep autoencoders as in Figs. 2A and 2B but for the size of their code layer, and
-both kinds of PCA. Points are means over n seeds, with the 95 % interval as a band; both axes are logarithmic.
-What to look for: whether the pretrained autoencoder lies below both kinds of PCA at every size, and how many
-more numbers those need for the same error.
+One panel for each data set: deep autoencoders as in Figs. 2A and 2B but for the size of their code layer,
+and both kinds of PCA. Points are means over n seeds, with the 95 % interval as a band; both axes are
+logarithmic. What to look for: whether the pretrained autoencoder lies below both kinds of PCA at every
+size, and how many more numbers those need for the same error.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Was pretraining needed? Test squared error of every arm against updates, operations and seconds.
 
 One row of panels for each data set with direct runs; a colour for each start, a marker for each optimiser.
-Updates are those of fine-tuning; operations and seconds count pretraining in, and a pretrained arm begins where
-its pretraining ends. Curves are means over n seeds. Thin lines, named: the mean image, and the published error
-of the pretrained network. Seconds are those of runs that had their machine to themselves, dotted on the second
-machine. What to look for: which direct arms come below the pretrained ones, and on which of the three axes.
+Updates are those of fine-tuning; operations and seconds count pretraining in, and a pretrained arm begins
+where its pretraining ends. Curves are means over n seeds. Thin lines, named: the mean image, and the
+published error of the pretrained network. Seconds are those of runs that had their machine to themselves,
+dotted on the second machine. What to look for: which direct arms come below the pretrained ones, and on
+which of the three axes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def draw(frame: Frame) -> Figure:
     Raises:
         RecordsMissingError: if no direct arm has been trained.
     """
-    require(frame, select(frame.runs, experiment="direct", kind="autoencoding"), "direct", "a trained network")
+    trained = select(frame.runs, experiment="direct", kind="autoencoding")
+    require(frame, trained, "direct", "a trained network")
     runs, timed = eras.of_arms(frame), eras.quiet(eras.of_arms(frame, "device"))
     devices = list(dict.fromkeys(timed.device))
     direct = set(select(runs, experiment="direct")["data"])
@@ -78,17 +80,18 @@ def panel(axes: Axes, runs: pd.DataFrame, x: str, devices: list[str]) -> dict:
 
 def references(frame: Frame, data: str) -> dict[str, float]:
     """Heights of thin lines by name: the mean image's error, and the published one."""
-    table = select(scores(frame, among=select(frame.rows, experiment=data, kind="pca", code_size=0)))
-    heights = {"mean image": score.value for score in table.itertuples()}
+    table = scores(frame, among=select(frame.rows, experiment=data, kind="pca", code_size=0))
     target = targets().get(data)
+    heights = {arms.MEAN_IMAGE: table.value.iloc[0]} if len(table) else {}
     return heights | ({f"paper {number(target)}": target} if target else {})
 
 
 def _thin(axes: Axes, heights: dict[str, float], *, named: bool) -> None:
     for name, height in heights.items():
-        axes.axhline(height, lw=0.6, ls="-" if name == "mean image" else (0, (6, 4)), color=house.GREY, zorder=1)
+        solid = name == arms.MEAN_IMAGE
+        axes.axhline(height, lw=0.6, ls="-" if solid else (0, (6, 4)), color=house.GREY, zorder=1)
         if named:
-            side = {"va": "top" if name == "mean image" else "bottom", "ha": "left"}
+            side = {"va": "top" if solid else "bottom", "ha": "left"}
             outline = [withStroke(linewidth=2, foreground="white")]
             how = {"size": 6, "color": house.GREY, "path_effects": outline, "zorder": 5}
             axes.text(0.01, height, name, transform=axes.get_yaxis_transform(), **side, **how)

@@ -1,12 +1,12 @@
 """What it cost then and what it costs now: error against time, from seconds to a PhD.
 
-One panel for each data set, pretraining included. Solid: measured on one machine's processor; dotted: measured
-on a GPU; runs beside which the machine did other work are left out. A curve begins when pretraining ends.
-Dashed, in the same colour: computed, not measured; the same run at 1 GFLOP/s, about what the papers of 2006
-imply for one processor. Thin: the paper's error. A triangle on the lower axis: how long the direct run
-published in 2013 would have taken at that rate, computed; it says nothing of its error. What to look for:
-which arms come to the paper's error at all, and on which side of "an afternoon" and of "a week" they do so,
-now and then.
+One panel for each data set, pretraining included. Solid: measured on one machine's processor; dotted:
+measured on a GPU; runs beside which the machine did other work are left out. A curve begins when
+pretraining ends. Dashed, in the same colour: computed, not measured; the same run at 1 GFLOP/s, about what
+the papers of 2006 imply for one processor. Thin: the paper's error. A triangle on the lower axis: how long
+the direct run published in 2013 would have taken at that rate, computed; it says nothing of its error. What
+to look for: which arms come to the paper's error at all, and on which side of "an afternoon" and of "a
+week" they do so, now and then.
 """
 
 from __future__ import annotations

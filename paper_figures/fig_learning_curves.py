@@ -1,11 +1,11 @@
 """Test squared error of every arm of MNIST during fine-tuning, behind Fig. 2B of hinton2006science.
 
-Left against epochs, right against the operations spent, pretraining counted in: a pretrained arm begins when
-its pretraining ends, and the others have no point at 0. A colour for each start, a marker for each optimiser.
-Curves are means over n seeds with the range as a band. Thin lines are baselines; thin dashed lines and numbers
-in parentheses are published. The axis ends a little above the worst error after an epoch; random networks
-start higher. What to look for: arms that never leave the line of the mean image, and which arm is lowest,
-after how much.
+Left against epochs, on an axis of square roots, right against the operations spent, pretraining counted in:
+a pretrained arm begins when its pretraining ends, and the others have no point at 0. A colour for each
+start, a marker for each optimiser. Curves are means over n seeds with the range as a band. Thin lines are
+baselines; thin dashed lines and numbers in parentheses are published. The axis ends a little above the
+worst error after an epoch; random networks start higher. What to look for: arms that never leave the line
+of the mean image, and which arm is lowest, after how much.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Fig. S1 of hinton2006science: curves learnt with and without pretraining, by a deep and a shallow network.
+"""Fig. S1 of hinton2006science: curves learnt with and without pretraining, by a deep and a shallow
+network.
 
 Left the deep autoencoder, right the shallow one, each fine-tuned with conjugate gradients from the
 pretrained stack and from the random one that pretraining begins with. Lines are means over n seeds with the

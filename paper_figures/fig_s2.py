@@ -1,8 +1,8 @@
 """Fig. S2 of hinton2006science: curves learnt by a deep and a shallow network of about as many parameters.
 
-Both are pretrained and fine-tuned with conjugate gradients; lines are means over n seeds with the range as a
-band. Parameters are the weights and biases of encoder and decoder. What to look for: whether the deep network
-ends lower, with no more parameters, as it does in the paper.
+Both are pretrained and fine-tuned with conjugate gradients; lines are means over n seeds with the range as
+a band. Parameters are the weights and biases of encoder and decoder. What to look for: whether the deep
+network ends lower, with no more parameters, as it does in the paper.
 """
 
 from __future__ import annotations

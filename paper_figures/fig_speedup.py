@@ -2,9 +2,9 @@
 
 Each point divides two times of the same machine and run: seconds a case on one core over seconds a case on
 all cores, or on the GPU, by the JAX program; or of the program of 2006 over the JAX program, both on one
-core. Bars are the range of the timed calls. Grey: the published speed-ups of CD-1 [raina2009large], typed from
-its table and not yet compared with it again; of backprop it prints none. What to look for: whether a GPU's
-lines in the two panels lie at the same height.
+core. Bars are the range of the timed calls. Grey: the published speed-ups of CD-1 [raina2009large], typed
+from its table and not yet compared with it again; of backprop it prints none. What to look for: whether a
+GPU's lines in the two panels lie at the same height.
 """
 
 from __future__ import annotations
@@ -56,9 +56,12 @@ def draw(frame: Frame) -> Figure:
         axes.axhline(1, color=house.GREY, lw=0.5, zorder=0)
         axes.yaxis.set_major_formatter("{x:g}")
     panels[0].set_ylabel("times as fast")
-    named = {name: line for axes in panels for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    named = {}
+    for axes in panels:
+        lines, names = axes.get_legend_handles_labels()
+        named |= dict(zip(names, lines, strict=True))
     figure.legend(named.values(), named, loc="outside lower center", ncols=2)
-    about = ["a timed minibatch of each size", "JAX in float32, the 2006 program in float64", "n 1 timing a machine"]
+    about = ["a timed minibatch of each size", "JAX in float32, the 2006 program in float64", "n 1 on each"]
     house.head(figure, frame, house.DOT.join([*about, "grey: in print, typed once and not compared again"]))
     return figure
 
@@ -97,4 +100,5 @@ def published(axes: Axes) -> None:
     most = printed[printed.metric == "speedup_over_2_cores"].iloc[0]
     axes.axhline(most.value, ls=":", lw=0.8, color=house.GREY, zorder=0)
     text = f"{most.machine} over 2 cores, at most ({most.key})"
-    axes.annotate(text, (0.01, most.value), xycoords=axes.get_yaxis_transform(), va="bottom", size=6.5, path_effects=OUTLINE)
+    at = {"xycoords": axes.get_yaxis_transform(), "va": "top", "size": 6.5, "path_effects": OUTLINE}
+    axes.annotate(text, (0.01, most.value), **at)

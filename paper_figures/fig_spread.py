@@ -1,9 +1,9 @@
 """Did non-convexity hurt? Where training ends from many random starts.
 
-One row for each data set. Left the training cross-entropy of every start during training; right, a dot for each
-start, the best lowest, how far its final training cross-entropy is from the mean of all starts. The bar is one
-standard deviation to either side; dotted, 1.3 times the best, which claim C11 allows the worst. What to look
-for: whether any start ends far from the others.
+One row for each data set. Left the training cross-entropy of every start during training; right, a dot for
+each start, the best lowest, how far its final training cross-entropy is from the mean of all starts. The
+bar is one standard deviation to either side; dotted, 1.3 times the best, which claim C11 allows the worst.
+What to look for: whether any start ends far from the others.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _finals(axes: Axes, own: pd.DataFrame) -> None:
     axes.plot(ratio - 1, 1 + np.arange(len(ratio)), "o", ms=4, mew=0, gid=own.variant.iloc[0], **look)
     axes.axvline(WORST_OVER_BEST * ratio[0] - 1, ls=":", lw=0.8, color=house.GREY)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     words = f"deviation {100 * deviation:.2g} %, worst over best {losses[-1] / losses[0]:.3g}"
     axes.set_title(f"n {len(losses)}, {words}", loc="left")
     axes.set(ylabel="starts, best first", xlabel="last training cross-entropy, from the mean")

@@ -1,10 +1,10 @@
 """What could be trained, and what could not: start by optimiser, on the deep network of curves.
 
 Each cell is the test squared error at the end of the longest run of that start with that optimiser, of the
-best of the learning rates that were run, which favours the cell. Below it, as budgets differ: the operations of
-that run in 10¹², pretraining included; and n, where it is not 1. The colour is logarithmic, from the mean image
-(nothing learnt) down. Light grey cells have not been run. What to look for: whole rows that no optimiser of the
-time rescues, and whole rows that almost any does.
+best of the learning rates that were run, which favours the cell. Below it, as budgets differ: the
+operations of that run in 10¹², pretraining included; and n, where it is not 1. The colour is logarithmic,
+from the mean image (nothing learnt) down. Light grey cells have not been run. What to look for: whole rows
+that no optimiser of the time rescues, and whole rows that almost any does.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""A colour for each start, a marker for each optimiser, and names for readers: from what a run was, never from
-how its variant is called.
+"""A colour for each start, a marker for each optimiser, and names for readers: from what a run was, never
+from how its variant is called.
 
 A run is a row of the frame, or whatever else has its columns as attributes.
 """
@@ -104,7 +104,8 @@ def looks(runs: pd.DataFrame) -> list[Look]:
     scale of the start, weight decay. Runs of one colour and marker get a dash pattern each.
     """
     rows = list(runs.itertuples())
-    common = {name: _most(getattr(run, name) for run in rows if run.kind == "autoencoding") for name in EXTRAS}
+    networks = [run for run in rows if run.kind == "autoencoding"]
+    common = {name: _most(getattr(run, name) for run in networks) for name in EXTRAS}
     found, seen = [], []
     for run in rows:
         name, place = label(run), (colour(run), marker(run))
@@ -128,7 +129,9 @@ def _most(values: Iterable[Any]) -> Any:
 def _scale(run: Any) -> str:
     if usual_scale(run):
         return ""
-    return f"sd {run.start_scale:g}".replace("0.", ".") if run.start in USUAL_SCALE else f"×{run.start_scale:g}"
+    if run.start in USUAL_SCALE:
+        return f"sd {run.start_scale:g}".replace("0.", ".")
+    return f"×{run.start_scale:g}"
 
 
 EXTRAS = {

@@ -24,9 +24,9 @@ def scatter(axes: Axes, arrays: Mapping[str, np.ndarray], looks: Looks) -> str:
     """Codes in units of the shown range, so that all panels are squares from 0 to 1, and names of classes.
 
     Limits are the 0.5th and 99.5th percentile of each axis and a margin, because a linear code unit may send
-    a few cases far away: these are left out, and counted in what is returned. Classes without a look are light
-    grey and lie behind. A name stands at its class's median; where two would overlap they are pushed aside,
-    and a line leads back.
+    a few cases far away: these are left out, and counted in what is returned. Classes without a look are
+    light grey and lie behind. A name stands at its class's median; where two would overlap they are pushed
+    aside, and a line leads back.
     """
     codes, labels = arrays["codes"], arrays["code_labels"]
     low, high = np.percentile(codes, [0.5, 99.5], axis=0)

@@ -1,4 +1,6 @@
-"""What the figures show, from the frame: scores and pictures of the same run, or one line on how to get them."""
+"""What the figures show, from the frame: scores and pictures of the same run, or one line on how to get
+them.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from repro.errors import RecordsMissingError, UserError
-from repro.evaluation.uncertainty import interval
+from repro.evaluation.intervals import interval
 from repro.report.frame import RUN, Frame, shown
-from repro.runs.provenance import ROOT
+from repro.report.tables import read_published
 
 ERROR = "test_squared_error"
 BEFORE = f"{ERROR}_before"
@@ -48,9 +50,10 @@ def scores(
         about = seeds.iloc[0].to_dict()
         found.append(about | {"value": values.mean(), "low": low, "high": high, "n": len(values)})
     table = pd.DataFrame(found, columns=[*rows.columns, "low", "high", "n"]).astype({"n": int})
-    theirs = published(frame).rename(columns={"value": "published"}).drop(columns=["artefact"])
+    theirs = read_published().rename(columns={"value": "published"}).drop(columns=["artefact"])
     joined = table.merge(theirs, how="left", on=["experiment", "variant", "metric"])
-    return joined.assign(sure=joined.sure.fillna("")).sort_values([*VARIANT], kind="stable", ignore_index=True)
+    joined = joined.assign(sure=joined.sure.fillna(""))
+    return joined.sort_values([*VARIANT], kind="stable", ignore_index=True)
 
 
 def pictured(frame: Frame, table: pd.DataFrame) -> list[Picture]:
@@ -94,18 +97,6 @@ def command(frame: Frame, verb: str) -> str:
     return f"repro {verb} --profile {frame.profile}{place}"
 
 
-def published(frame: Frame) -> pd.DataFrame:
-    """The papers' numbers: key, artefact, experiment, variant, metric, value, sure.
-
-    Raises:
-        UserError: if the table is missing.
-    """
-    for folder in (frame.folder, ROOT / "results"):
-        if (folder / "published.csv").is_file():
-            return pd.read_csv(folder / "published.csv", encoding="utf-8")
-    raise UserError(f"{ROOT / 'results' / 'published.csv'} is missing: restore it with `git checkout`")
-
-
 def same_images(pictures: list[Picture]) -> None:
     """See that all were shown the same images.
 
@@ -119,4 +110,3 @@ def same_images(pictures: list[Picture]) -> None:
                 f"{other.score.variant} and {first.score.variant} were not shown the same images: "
                 f"run {other.score.experiment} again"
             )
-

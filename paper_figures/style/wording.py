@@ -13,7 +13,9 @@ QUERY = "? not looked up in its source"
 
 
 def number(value: float) -> str:
-    """A squared error with the digits that the papers print."""
+    """A squared error with the digits that the papers print; of a run that diverged, a word."""
+    if value != value:
+        return "diverged"
     return f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 
