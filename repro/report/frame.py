@@ -99,7 +99,7 @@ def shown(runs: pd.DataFrame, by: Sequence[str] = ("experiment", "variant")) -> 
     if runs.empty:
         return runs
     finished = runs[runs.kind != "tuning"]
-    order = finished.groupby([*RUN], dropna=False, sort=False).agg(
+    order = finished.groupby([*dict.fromkeys([*RUN, *by])], dropna=False, sort=False).agg(
         epochs=("epochs", "max"), n=("seed", "nunique"), pretraining_epochs=("pretraining_epochs", "max")
     )
     order = order.reset_index()
