@@ -19,7 +19,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from paper_figures.style import arms, eras, house, lines
 from paper_figures.style.evidence import ERROR, require, scores, select
 from paper_figures.style.wording import DATA, about, number
-from repro.report.frame import Frame
+from repro.report.frame import RUN, Frame
 from repro.timing.target import targets
 
 AXES = {
@@ -63,7 +63,7 @@ def draw(frame: Frame) -> Figure:
 def panel(axes: Axes, runs: pd.DataFrame, x: str, devices: list[str]) -> dict:
     """Every arm's curve; its name and the line for the legend."""
     seen = {}
-    each = [own for _, own in runs.groupby(["identity", "device"], sort=False)]
+    each = [own for _, own in runs.groupby(RUN, sort=False)]
     for i, own in enumerate(each):
         first, line = own.iloc[0], eras.means(own)
         line["updates"] -= line.updates.iloc[0]  # of pretraining

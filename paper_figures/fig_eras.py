@@ -21,7 +21,7 @@ from matplotlib.ticker import NullLocator
 from paper_figures.style import arms, eras, house, lines
 from paper_figures.style.evidence import ERROR, require
 from paper_figures.style.wording import DATA, about, number
-from repro.report.frame import Frame
+from repro.report.frame import RUN, Frame
 from repro.timing.machines import Machine, of_2006
 from repro.timing.target import targets
 
@@ -47,9 +47,9 @@ def draw(frame: Frame) -> Figure:
     panels = figure.subplots(len(datasets), 1, sharex=True, squeeze=False)[:, 0]
     for axes, data in zip(panels, datasets, strict=True):
         own = once[once["data"] == data]
-        for _, run in own.groupby("identity", sort=False):
+        for _, run in own.groupby(RUN, sort=False):
             seen |= computed(axes, run, rate)
-        for _, run in timed[timed["data"] == data].groupby(["identity", "device"], sort=False):
+        for _, run in timed[timed["data"] == data].groupby(RUN, sort=False):
             measured(axes, run)
         scale(axes, own, timed, aims[data])
         axes.set_title(DATA[data], loc="left")

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures.style import arms, eras, house, lines
-from paper_figures.style.evidence import require, scores, select
+from paper_figures.style.evidence import of_run, require, runs_of, scores, select
 from paper_figures.style.wording import about, effort, in_print, number
 from repro.report.frame import Frame
 
@@ -29,13 +29,12 @@ def draw(frame: Frame) -> Figure:
     table = scores(frame, among=select(frame.rows, experiment="mnist"))
     table = table.sort_values("value", kind="stable", ignore_index=True)
     require(frame, table[table.epochs > 0], "mnist", "a trained network")
-    runs = frame.runs.merge(table[["identity", "device"]], on=["identity", "device"])
-    trained = eras.spent(frame, runs)
+    trained = eras.spent(frame, runs_of(frame, table))
     looks = [look._replace(label=_label(look, *row)) for look, *row in _rows(table)]
     figure = Figure(figsize=(6.5, 4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for i, (look, score) in enumerate(zip(looks, table.itertuples(), strict=True)):
-        own = trained[(trained.identity == score.identity) & (trained.device == score.device)]
+        own = of_run(trained, score)
         if len(own):
             lines.learning(left, "epoch", own, look, (i, len(table)))
             lines.learning(right, "flops", own[own.flops > 0], look, (i, len(table)))
@@ -69,7 +68,7 @@ def _references(left: Axes, right: Axes, table: pd.DataFrame) -> None:
             for dashes, height in heights.items():
                 axes.axhline(height, lw=0.6, ls=dashes, zorder=1, color=look.colour, gid=score.variant)
         if heights:
-            name = " ".join([look.label, *ours, in_print(score)])
+            name = " ".join(filter(None, [look.label, *ours, in_print(score)]))
             names.append((max(heights.values()), name, look.colour, score.variant))
     if names:
         house.name_heights(right, names)

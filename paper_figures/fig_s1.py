@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures.style import arms, house, lines
-from paper_figures.style.evidence import ERROR, not_run, of_variants, require
+from paper_figures.style.evidence import ERROR, not_run, of_run, of_variants, require, runs_of
 from paper_figures.style.wording import about, counted, effort, network, number, ours_and_theirs
 from repro.report.frame import Frame, curves
 
@@ -35,21 +35,21 @@ def draw(frame: Frame) -> Figure:
     table = of_variants(frame, "curves", [*VARIANTS, "mean-image"])
     scored, mean = table[table.epochs > 0], table[table.kind == "pca"]
     require(frame, scored, "curves", "a trained network")
-    runs = frame.runs.merge(scored[["identity", "device"]], on=["identity", "device"])
-    trained, common = curves(frame, runs, [ERROR]), scored.epochs.min()
+    trained, common = curves(frame, runs_of(frame, scored), [ERROR]), scored.epochs.min()
     trained = trained[trained.epoch <= common]
     figure = Figure(figsize=(6.5, 3.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (name, variants) in zip(panels, PANELS.items(), strict=True):
         rows = scored[scored.variant.isin(variants)]
         for i, score in enumerate(rows.itertuples()):
-            own = trained[trained.identity == score.identity]
+            own = of_run(trained, score)
             look = arms.Look(_label(score, own, common), arms.colour(score), arms.marker(score), "-")
             lines.learning(axes, "epoch", own, look, (i, len(rows)))
         _mean_image(axes, mean)
         lines.scale_epochs(axes, trained, mean.value)
         axes.set_title(f"{name}: {network(rows.iloc[0])}" if len(rows) else name)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     panels[0].set_ylabel(lines.NAME)
     house.head(figure, frame, about(table, not_run(table, VARIANTS)))
     return figure

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from paper_figures.style import arms, house, lines
-from paper_figures.style.evidence import ERROR, not_run, of_variants
+from paper_figures.style.evidence import ERROR, not_run, of_run, of_variants, runs_of
 from paper_figures.style.wording import INPUTS, about, network, number, result
 from repro.report.frame import Frame, curves
 
@@ -25,12 +25,11 @@ NETWORKS = {"pretrained-cg-100-50-25-6": "deep", "pretrained-cg-108-6": "shallow
 def draw(frame: Frame) -> Figure:
     """Draw the figure from the frame of a profile."""
     table = of_variants(frame, "curves", [*NETWORKS])
-    runs = frame.runs.merge(table[["identity", "device"]], on=["identity", "device"])
-    trained = curves(frame, runs, [ERROR])
+    trained = curves(frame, runs_of(frame, table), [ERROR])
     figure = Figure(figsize=(6.5, 3), layout="constrained")
     axes = figure.subplots()
     for i, (look, score) in enumerate(zip(arms.looks(table), table.itertuples(), strict=True)):
-        own = trained[trained.identity == score.identity]
+        own = of_run(trained, score)
         lines.learning(axes, "epoch", own, look._replace(label=_label(score)), (i, len(table)))
     lines.scale_epochs(axes, trained)
     axes.set_ylabel(lines.NAME)

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from paper_figures.style import arms
 from paper_figures.style.evidence import ERROR, select
-from repro.report.frame import Frame, curves, shown
+from repro.report.frame import RUN, Frame, curves, shown
 from repro.runs.record import Record
 from repro.timing.conversion import direct_run
 from repro.timing.load import BUSY
@@ -69,8 +69,8 @@ def means(trained: pd.DataFrame) -> pd.DataFrame:
 
 def one_each(trained: pd.DataFrame) -> pd.DataFrame:
     """One row for each run of such a table: its facts, and n."""
-    n = trained.groupby(["identity", "device"], sort=False).seed.nunique().rename("n")
-    return trained.drop_duplicates(["identity", "device"]).merge(n.reset_index(), on=["identity", "device"])
+    n = trained.groupby(RUN, sort=False).seed.nunique().rename("n")
+    return trained.drop_duplicates(RUN).merge(n.reset_index(), on=RUN)
 
 
 def legend(figure: Figure, trained: pd.DataFrame, seen: dict[str, Line2D]) -> None:
@@ -82,7 +82,7 @@ def legend(figure: Figure, trained: pd.DataFrame, seen: dict[str, Line2D]) -> No
 
 def quiet(trained: pd.DataFrame) -> pd.DataFrame:
     """The rows of runs during which the machine did no other work; of others the seconds are too long."""
-    return trained[trained.groupby(["identity", "device"]).load_per_core.transform("max") <= BUSY]
+    return trained[trained.groupby(RUN).load_per_core.transform("max") <= BUSY]
 
 
 def direct_seconds(data: str, rate: Machine) -> float:

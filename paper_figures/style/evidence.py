@@ -61,6 +61,16 @@ def pictured(frame: Frame, table: pd.DataFrame) -> list[Picture]:
     return [Picture(score, frame.arrays(score.path)) for score in table.itertuples()]
 
 
+def runs_of(frame: Frame, table: pd.DataFrame) -> pd.DataFrame:
+    """The runs, every seed, that the rows of a table of scores are of."""
+    return frame.runs.merge(table[RUN].drop_duplicates(), on=RUN)
+
+
+def of_run(rows: pd.DataFrame, score: Any) -> pd.DataFrame:
+    """Of some runs' rows those of the run that a score is of."""
+    return select(rows, **{name: getattr(score, name) for name in RUN})
+
+
 def of_variants(frame: Frame, experiment: str, variants: list[str], metric: str = ERROR) -> pd.DataFrame:
     """The scores of an experiment's variants of these names, in this order, as far as they have been run.
 
