@@ -14,6 +14,7 @@ from repro.timing.machines import read
 from repro.training.flops import backprop_flops, stack_flops
 
 PIXELS = {"curves": 784, "mnist": 784, "faces": 625}  # of the data sets whose errors the paper prints
+INPUTS = PIXELS | {"reuters21578": 2000, "rcv1": 2000}  # numbers of a case
 ERROR = "test_squared_error"
 
 
@@ -44,7 +45,7 @@ def targets(path: Path = ROOT / "results" / "published.csv") -> dict[str, float]
 
 
 def trajectory(record: Record) -> Trajectory:
-    """The trajectory of an autoencoder's run on one of those data sets.
+    """The trajectory of an autoencoder's run.
 
     Older records have no curves of flops and epochs: their last number is apportioned by evaluations, and a
     report is an epoch.
@@ -75,7 +76,7 @@ def pretraining(record: Record, config: Autoencoding, evaluations: float) -> tup
 
     All operations together are so many for each case: the cases are what they come to.
     """
-    sizes, stack = (PIXELS[config.data], *config.network.widths), 0.0
+    sizes, stack = (INPUTS[config.data], *config.network.widths), 0.0
     if isinstance(config.start, Pretrained):
         k = config.start.pretraining.contrastive.k
         stack = stack_flops(sizes, 1, tuple(layer_epochs(record)), k)
