@@ -36,8 +36,8 @@ def main() -> None:
         if code == 130:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
         sys.exit(code)
-    except KeyboardInterrupt:
-        fail(130, "stopped; the same command goes on from the last record and checkpoint")
+    except KeyboardInterrupt as stopped:
+        fail(130, str(stopped) or "stopped; the same command goes on from the last record and checkpoint")
     except UserError as error:
         fail(2, str(error))
     except Exception as error:

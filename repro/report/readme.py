@@ -36,7 +36,15 @@ class Questions(NamedTuple):
 def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
     """Every generated text of a profile, by path; the verdicts, the README and the index are of the paper
     profile alone.
+
+    Raises:
+        UserError: if nothing has been recorded.
     """
+    if not frame.records:
+        below, options = frame.folder / frame.profile, f"--profile {frame.profile} --results {frame.folder}"
+        raise UserError(
+            f"no records below {below}: `repro run {options}` or `repro time {options}` makes some"
+        )
     tables = tables_folder(frame.folder, frame.profile)
     contents = build(frame, asked.experiments) | eras.build(frame, asked.experiments)
     if frame.profile != "paper":

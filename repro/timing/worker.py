@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from repro.errors import UserError
-from repro.timing.subject import Lane, Subject
+from repro.timing.subject import Part, Subject
 
 SETTLE = 0.2  # seconds before a call: after the last one its library's threads spin on, as OpenBLAS's do
 
@@ -22,11 +22,11 @@ SETTLE = 0.2  # seconds before a call: after the last one its library's threads 
 class Worker:
     """The child, seen from the parent. Close it when done."""
 
-    def __init__(self, lane: Lane):
+    def __init__(self, part: Part):
         context = get_context("spawn")
-        self.lane = lane
+        self.part = part
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(lane, theirs), daemon=True)
+        self._process = context.Process(target=serve, args=(part, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -41,6 +41,10 @@ class Worker:
     def call(self, subject: Subject) -> float:
         """Seconds that a call of the subject takes."""
         return self._ask("call", subject)
+
+    def spent(self) -> float:
+        """Seconds of all cores together that the process has computed for."""
+        return self._ask("spent")
 
     def forget(self) -> None:
         """Free what the prepared subjects hold."""
@@ -64,28 +68,28 @@ class Worker:
         return answer
 
 
-def serve(lane: Lane, pipe: Connection) -> None:
+def serve(part: Part, pipe: Connection) -> None:
     """Answer the parent until it hangs up."""
-    confine(lane)
-    desk = Desk(lane)
+    confine(part)
+    child = Child()
     while True:
         try:
             verb, *arguments = pipe.recv()
         except (EOFError, KeyboardInterrupt):
             return
         try:
-            pipe.send((True, getattr(desk, verb)(*arguments)))
+            pipe.send((True, getattr(child, verb)(*arguments)))
         except KeyboardInterrupt:
             return
         except Exception as error:
             pipe.send((False, f"{type(error).__name__}: {error}".splitlines()[0]))
 
 
-def confine(lane: Lane) -> None:
+def confine(part: Part) -> None:
     """Tie this process, and every thread it will start, to its part of the machine."""
-    if lane == "1core":
+    if part == "1core":
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the first one serves interrupts
-    if lane != "gpu":
+    if part != "gpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
 
 
@@ -94,16 +98,10 @@ def confinable() -> bool:
     return hasattr(os, "sched_setaffinity")
 
 
-def n_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if confinable() else os.cpu_count() or 1
-
-
-class Desk:
+class Child:
     """What the child does for its parent."""
 
-    def __init__(self, lane: Lane):
-        self.lane = lane
+    def __init__(self):
         self.calls = {}
 
     def origin(self) -> dict[str, Any]:
@@ -111,7 +109,7 @@ class Desk:
         import numpy  # noqa: F401  threadpoolctl sees what is loaded
         from threadpoolctl import threadpool_info
 
-        from repro.runs.record import cpu_name, provenance
+        from repro.runs.provenance import cpu_name, n_cores, provenance
         from repro.timing.peers import PACKAGES, installed
 
         packages = {PACKAGES[name]: version(PACKAGES[name]) for name, there in installed().items() if there}
@@ -137,11 +135,17 @@ class Desk:
         """See Worker. Other threads that would compute are held to the same cores."""
         from threadpoolctl import threadpool_limits
 
+        from repro.runs.provenance import n_cores
+
         with threadpool_limits(n_cores()):
             time.sleep(SETTLE)
             began = time.perf_counter()
             self.calls[subject]()
             return time.perf_counter() - began
+
+    def spent(self) -> float:
+        """See Worker."""
+        return time.process_time()
 
     def forget(self) -> None:
         """See Worker."""
