@@ -11,7 +11,17 @@ from made_frames import EXPERIMENTS, frame, runs, tuning
 
 from repro.errors import UserError
 from repro.report.frame import shown
-from repro.report.readme import BEGIN, END, _shown, headline, index, recorded, with_headline
+from repro.report.readme import (
+    BEGIN,
+    END,
+    Questions,
+    _shown,
+    generated,
+    headline,
+    index,
+    recorded,
+    with_headline,
+)
 from repro.report.tables import (
     CURVE_COLUMNS,
     build,
@@ -125,8 +135,8 @@ def test_an_experiment_has_a_page_a_table_and_its_curves_and_nothing_recorded_is
     contents = build(quick, EXPERIMENTS)
     assert all(path.parent == Path("results/quick/tables") for path in contents)
     assert "not evidence" in contents[Path("results/quick/tables/mnist.md")]
-    with pytest.raises(UserError, match="no records below results/paper: `repro run --profile paper` makes"):
-        build(frame(), EXPERIMENTS)
+    with pytest.raises(UserError, match="no records below results/paper: `repro run --profile paper --res"):
+        generated(frame(), Questions(EXPERIMENTS, (), {}, {}))
 
 
 def test_numbers_are_kept_to_seven_digits():
@@ -157,8 +167,12 @@ def table_of(made):
 def test_the_headline_hides_no_arm_of_the_papers_networks_and_has_the_best_first(arms):
     rows = headline(table_of(arms))
     assert list(rows.variant) == [
-        "curves: pretrained-cg", "mnist: pretrained-adam", "mnist: pretrained-cg", "direct: mnist/he-adam", "mnist: pca",
-    ]  # fmt: skip
+        "curves: pretrained-cg",
+        "mnist: pretrained-adam",
+        "mnist: pretrained-cg",
+        "direct: mnist/he-adam",
+        "mnist: pca",
+    ]
 
 
 def test_the_readme_has_the_answer_first_then_figures_then_the_headline(arms):
