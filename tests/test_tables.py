@@ -192,6 +192,7 @@ def test_the_index_says_what_is_recorded(arms):
 
 
 def test_choices_of_rates_are_runs_but_no_variants():
-    made = frame(runs("mnist", "glorot-adam", seeds=2), tuning("mnist", "glorot-adam", [3.0, 2, 1, 2]))
-    assert recorded(made.runs) == "1 variants, 3 runs, 0:03:00 on abacus"
+    choices = [tuning("mnist", variant, [3.0, 2, 1, 2]) for variant in ("glorot-adam", "pretrained-adam")]
+    made = frame(runs("mnist", "glorot-adam", seeds=2), choices)
+    assert recorded(made.runs) == "1 variants, 4 runs, 0:04:00 on abacus"
     assert recorded(frame().runs) == "nothing yet"
