@@ -1,13 +1,14 @@
-"""What the runs of one `conduct` have in common is done once, and by no other run taken over."""
+"""What runs of one results folder have in common is done once, and nothing else is taken over."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from several import experiment, made_up
-from tiny import MNIST, QUIET, tiny
+from tiny import EXPERIMENTS, MNIST, QUIET, tiny
 
 import repro.data
 import repro.runs.run
@@ -63,9 +64,27 @@ def test_layers_below_the_code_are_trained_once_for_both_variants(together):
     assert trained == [*[(PAIR[0], phase) for phase in phases], *[(PAIR[1], phase) for phase in phases[2:]]]
 
 
-def test_nothing_is_left_when_all_is_recorded(together):
+def artefacts(folder):
+    """Folders of all layers, finished or not, and of what each holds."""
+    return [sorted(path.name for path in layer.iterdir()) for layer in folder.glob("*/.artefacts/*/*")]
+
+
+def test_when_all_is_recorded_the_layers_are_left_and_no_checkpoint(together):
     *_, folder = together
     assert not list(folder.rglob(".checkpoints/*"))
+    assert artefacts(folder) == [["finished"]] * 4
+
+
+def test_a_record_names_the_layers_it_took_and_counts_what_they_cost(together):
+    [first, second], *_ = together
+    assert load_record(first).provenance["artefacts"] == []
+    record = load_record(second)
+    taken = record.provenance["artefacts"]
+    assert [layer["phase"] for layer in taken] == ["layer1", "layer2"]
+    [made] = load_record(first).provenance["processes"]
+    assert all(layer["made"] | {"seconds": 0} == made | {"seconds": 0} for layer in taken)
+    cost, alone = (load_record(path).metrics["pretraining_seconds"] for path in (second, first))
+    assert cost > 0 and alone > 0
 
 
 def said(path):
@@ -92,12 +111,20 @@ def test_an_interrupted_conduct_leaves_the_shared_work_and_takes_it_over(togethe
     order = Order(only=PAIR, results=tmp_path)
     stopped, trained = watched(tiny(MNIST), order, stop=(PAIR[0], "layer3"))
     assert stopped is None and [phase for _, phase in trained] == ["layer1", "layer2", "layer3"]
-    kept = [path for path in tmp_path.rglob(".checkpoints/**/*") if path.is_file()]
-    assert sorted(path.name for path in kept) == ["layer1.npz", "layer2.npz"]
+    assert sorted(artefacts(tmp_path)) == [["finished"], ["finished"], ["layer3"]]
     paths, trained = watched(tiny(MNIST), order)
     assert trained == [(variant, phase) for variant in PAIR for phase in ("layer3", "fine-tuning")]
     assert [said(path) for path in paths] == [said(path) for path in together[0]]
     assert not list(tmp_path.rglob(".checkpoints/*"))
+
+
+@pytest.mark.parametrize("between", ["pca", "code_size"])
+def test_no_other_run_deletes_the_layers_of_an_interrupted_one(together, small_data, tmp_path, between):
+    watched(tiny(MNIST), Order(only=PAIR[:1], results=tmp_path), stop=(PAIR[0], "layer3"))
+    other, only = (MNIST, "pca") if between == "pca" else (EXPERIMENTS["code_size"], "mnist/pca-6")
+    assert watched(tiny(other), Order(only=(only,), results=tmp_path))[0]
+    _, trained = watched(tiny(MNIST), Order(only=PAIR[:1], results=tmp_path))
+    assert [phase for _, phase in trained] == ["layer3", "fine-tuning"]
 
 
 @dataclass(frozen=True)
@@ -107,8 +134,12 @@ class Shares:
     work: str
 
 
+class State(NamedTuple):
+    params: jax.Array
+
+
 def share(config, data, keys, monitor):
-    start = Fitted({"x": jnp.zeros((len(keys), 1))}, {}, np.zeros(0), np.zeros(0))
+    start = Fitted(State(jnp.zeros((len(keys), 1))), {}, np.zeros(0), np.zeros(0), 0.0, -np.ones(1, int))
     for phase, watch in (("layer1", monitor.sharing(config.work)), ("fine-tuning", monitor)):
         if not watch.restore(phase, start).n_epochs:
             watch.epoch_done(phase, start._replace(seconds=np.ones(1), epochs=np.ones(1)), 1)
@@ -135,12 +166,12 @@ def test_runs_share_what_has_one_name_on_one_data_set_and_nothing_else(loads, tm
     assert not list(tmp_path.rglob(".checkpoints/*"))
 
 
-@pytest.mark.parametrize("changed", ["code", "platform", "data", "experiment", "profile", "nothing"])
-def test_shared_work_of_other_code_data_or_devices_is_not_taken_over(loads, monkeypatch, tmp_path, changed):
+@pytest.mark.parametrize("changed", ["format", "platform", "data", "profile", "experiment", "nothing"])
+def test_layers_of_other_data_devices_or_profiles_are_not_taken_over(loads, monkeypatch, tmp_path, changed):
     several, order = experiment("here", here_a=Shares("x")), Order(results=tmp_path)
     watched(several, order, stop=("here/a", "fine-tuning"))
-    if changed == "code":
-        monkeypatch.setattr(repro.runs.run, "code_digest", lambda: "0badc0de")
+    if changed == "format":
+        monkeypatch.setattr(repro.runs.run, "FORMAT_VERSION", 0)
     if changed == "platform":
         origin = repro.runs.run.provenance
         monkeypatch.setattr(
@@ -153,4 +184,5 @@ def test_shared_work_of_other_code_data_or_devices_is_not_taken_over(loads, monk
     if changed == "profile":
         order = replace(order, profile="paper", seeds=1)
     _, trained = watched(several, order)
-    assert [phase for _, phase in trained] == ["layer1"] * (changed != "nothing") + ["fine-tuning"]
+    anew = changed not in {"experiment", "nothing"}
+    assert [phase for _, phase in trained] == ["layer1"] * anew + ["fine-tuning"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,12 +19,13 @@ import repro.data
 from repro.data.dataset import Dataset
 from repro.errors import DataUnavailableError, UserError
 from repro.runs import PROGRAMS, Arm, Outcome, rate_choice
+from repro.runs.checkpoint import FORMAT_VERSION
+from repro.runs.lock import claim
 from repro.runs.progress import Watch
 from repro.runs.record import (
     Record,
     as_config,
     check_recorded,
-    code_digest,
     identity,
     load_record,
     provenance,
@@ -36,6 +35,7 @@ from repro.runs.record import (
 )
 
 PROFILES = ("quick", "paper")
+PROCESS = ("commit", "dirty", "device", "cores", "python", "packages")  # what each that worked on a run says
 PRECISION = "highest"  # float32 matrix products stay float32 on accelerators: line searches need them
 
 
@@ -97,7 +97,6 @@ def conduct(experiment: Experiment, order: Order, console: Console) -> list[Path
                 absent.add(experiment.data_of(variant))
     if not paths and order.profile == "paper":
         raise DataUnavailableError(f"{experiment.name} has nothing to learn from: see above")
-    shutil.rmtree(_shared_work(asked), ignore_errors=True)
     return paths
 
 
@@ -117,12 +116,6 @@ def _go_on_without(asked: _Asked, variant: str, error: DataUnavailableError) -> 
         raise error
     line = f"{experiment.name} goes on without {experiment.data_of(variant)}: {error}"
     asked.console.print(line, markup=False)
-
-
-def _shared_work(asked: _Asked) -> Path:
-    """Where work is kept that the runs of an experiment may share, until all of them are recorded."""
-    folder = asked.order.results / asked.order.profile / asked.experiment.name
-    return folder / ".checkpoints" / f"shared.{code_digest()}"
 
 
 def check_profile(profile: str) -> None:
@@ -214,16 +207,22 @@ def _run_variant(asked: _Asked, variant: str, config: Any) -> list[Path]:
 
 def _run_seeds(asked: _Asked, variant: str, config: Any, paths: dict[int, Path]) -> None:
     """Run some seeds as one program and write their records."""
-    experiment = asked.experiment
-    data, began, seeds = asked.data(experiment.data_of(variant)), time.perf_counter(), list(paths)
+    experiment, folder = asked.experiment, asked.order.results / asked.order.profile
+    claim(folder)
+    data, seeds = asked.data(experiment.data_of(variant)), list(paths)
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
-    title, shared = f"{experiment.name}/{variant}", _shared_work(asked)
-    code = f"{identity(config, origin['platform'])}.{code_digest()}.{data.checksum[:8]}"
-    own = shared.parent / f"{variant.replace('/', '.')}.{'-'.join(map(str, seeds))}.{code}"
-    with Watch(title, own, shared / f"{data.checksum[:8]}.{origin['platform']}", asked.console) as watch:
+    title, learnt = f"{experiment.name}/{variant}", f"{data.checksum[:8]}.v{FORMAT_VERSION}"
+    code = f"{'-'.join(map(str, seeds))}.{identity(config, origin['platform'])}.{learnt}"
+    own = folder / experiment.name / ".checkpoints" / f"{variant.replace('/', '.')}.{code}"
+    artefacts = folder / ".artefacts" / f"{origin['platform']}.{learnt}"
+    about = {name: origin[name] for name in PROCESS}
+    with Watch(title, own, artefacts, asked.console, about) as watch:
         outcome = PROGRAMS[type(config)](config, data, jax.vmap(jr.key)(np.array(seeds)), watch)
+    processes = watch.processes()
     origin |= {
-        "wall_seconds": round(time.perf_counter() - began, 2),
+        "wall_seconds": round(sum(process["seconds"] for process in processes), 2),
+        "processes": processes,
+        "artefacts": watch.taken,
         "load_average": round(os.getloadavg()[1], 2),  # of five minutes; more than `cores`: slow clock
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
