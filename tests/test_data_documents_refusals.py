@@ -98,7 +98,7 @@ def test_a_truncated_archive_is_refused(cache, raw, keep):
 def test_a_missing_archive_is_named_and_so_is_a_missing_data_folder(cache, raw):
     (raw / "reuters21578/reuters21578.tar.gz").unlink()
     refused(
-        "raw/reuters21578 lacks reuters21578.tar.gz: fetch it from https",
+        "raw/reuters21578 lacks reuters21578.tar.gz: fetch from https",
         data.load,
         "reuters21578",
         data_dir=raw,

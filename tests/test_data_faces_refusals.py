@@ -62,8 +62,8 @@ def test_pictures_stand_upright_whatever_the_container(columns):
 
 
 @needs_file
-def test_the_real_pictures_are_those_of_scikit_learn():
-    found = olivetti.pictures(RAW)
+def test_the_real_pictures_are_those_of_scikit_learn(tmp_path):
+    found = olivetti.pictures(tmp_path, RAW)
     assert np.round(found[0, 0, :5] / 242, 4).tolist() == [0.3099, 0.3678, 0.4174, 0.4421, 0.5289]
     assert (found.min(), found.max()) == (0, 242)
 
@@ -118,10 +118,10 @@ def test_a_wrong_file_is_refused_by_name(cache, raw, columns, content, verdict):
 
 
 def test_a_missing_file_is_named_and_not_downloaded(cache, raw, tmp_path, monkeypatch):
-    monkeypatch.setattr(olivetti, "answer", lambda: pytest.fail("asked the network"))
+    monkeypatch.setattr(sources, "answered", lambda *_: pytest.fail("asked the network"))
     monkeypatch.setenv("REPRO_DATA_DIR", str(raw))
     (raw / "olivetti" / "olivettifaces.mat").unlink()
-    refused(f"{raw}/olivetti lacks olivettifaces.mat: fetch it from https://", data.load, "faces")
+    refused(f"{raw}/olivetti lacks olivettifaces.mat: fetch from https://", data.load, "faces")
     refused("the data folder .*/nowhere does not exist", data.load, "faces", data_dir=tmp_path / "nowhere")
     assert is_empty(cache)
 
@@ -151,9 +151,10 @@ def serve(monkeypatch, content, status=200):
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
 
 
-def test_a_download_gives_the_same_pictures(raw, columns, monkeypatch):
+def test_a_download_gives_the_same_pictures_and_says_nothing(raw, columns, monkeypatch, tmp_path, capfd):
     serve(monkeypatch, io.BytesIO(matlab(columns, compressed=True)))
-    assert np.array_equal(olivetti.pictures(None), olivetti.pictures(raw))
+    assert np.array_equal(olivetti.pictures(tmp_path, None), olivetti.pictures(tmp_path, raw))
+    assert capfd.readouterr() == ("", "")
 
 
 class BreaksOff(io.BytesIO):

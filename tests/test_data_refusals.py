@@ -8,8 +8,10 @@ import json
 import shutil
 import socket
 import sys
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from refusal import is_empty, refused
 
 from repro import data
 from repro.data import prepared, sources
+from repro.data.faces import olivetti
 from repro.data.mnist import recipe as mnist
 from repro.data.recipe import SPLITS, Recipe, checksum, describe
 
@@ -67,7 +70,7 @@ def test_a_wrong_raw_file_is_refused_by_name(cache, raw, source, damage, verdict
 
 @pytest.mark.parametrize("source", mnist.SOURCES, ids=lambda source: source.filename)
 def test_a_missing_raw_file_is_named_and_not_downloaded(cache, raw, source, monkeypatch):
-    monkeypatch.setattr(sources, "check_reachable", lambda *_: pytest.fail("asked the network"))
+    monkeypatch.setattr(sources, "answered", lambda *_: pytest.fail("asked the network"))
     monkeypatch.setenv("REPRO_DATA_DIR", str(raw))
     (raw / "mnist" / source.filename).unlink()
     message = refused(f"{raw}/mnist lacks {source.filename}: fetch from https://storage", data.load, "mnist")
@@ -114,6 +117,26 @@ def test_no_network_is_reported_within_five_seconds(cache, monkeypatch, silent_h
     assert all(
         way in message for way in ("--data-dir", "REPRO_DATA_DIR", "REPRO_CACHE_DIR", "--profile quick")
     )
+    assert is_empty(cache)
+
+
+def test_the_three_seconds_run_until_the_last_of_several_hosts_answers(cache, monkeypatch, silent_host):
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", silent_host)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        moved = olivetti.SOURCE._replace(url=f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(olivetti, "SOURCE", moved)
+        start = time.perf_counter()
+        refused(f"olivetti cannot be downloaded from {moved.url} .no answer within 3 s", data.load, "faces")
+        assert time.perf_counter() - start < 5
     assert is_empty(cache)
 
 

@@ -1,4 +1,4 @@
-"""The archive of Reuters-21578, from a data folder or its host: each member that is wanted, verified."""
+"""The archive of Reuters-21578: each member that is wanted, verified."""
 
 from __future__ import annotations
 
@@ -7,49 +7,8 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from repro.data.sources import Source, check_reachable, unreachable
-from repro.errors import DataUnavailableError, UserError
-
-PATIENCE = 30.0  # seconds without a byte before a download is given up
-
-
-def archive(name: str, source: Source, scratch: Path, data_dir: Path | None) -> Path:
-    """The archive in `<data_dir>/<name>`, or without a data folder downloaded into `scratch`; unverified.
-
-    Raises:
-        DataUnavailableError: it is not in the data folder, or cannot be downloaded.
-
-    """
-    if data_dir is None:
-        check_reachable(name, (source,))
-        return download(name, source, scratch / source.filename)
-    path = data_dir / name / source.filename
-    if not path.is_file():
-        absent = "" if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
-        raise DataUnavailableError(
-            f"{path.parent} lacks {source.filename}{absent}: fetch it from {source.url}, "
-            f"or leave out --data-dir and REPRO_DATA_DIR to download"
-        )
-    return path
-
-
-def download(name: str, source: Source, path: Path) -> Path:
-    """Fetch a file over the network into `path`.
-
-    Raises:
-        DataUnavailableError: the host refuses, falls silent or breaks off.
-
-    """
-    import requests
-
-    try:
-        with requests.get(source.url, stream=True, timeout=PATIENCE) as answer, path.open("wb") as file:
-            answer.raise_for_status()
-            for piece in answer.iter_content(1 << 20):
-                file.write(piece)
-    except requests.RequestException as error:
-        raise DataUnavailableError(unreachable(name, (source,), " ".join(str(error).split()[:30]))) from error
-    return path
+from repro.data.sources import Source
+from repro.errors import UserError
 
 
 def read_members(path: Path, wanted: tuple[Source, ...]) -> dict[str, bytes]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from repro.data.documents.archive import archive, read_members
+from repro.data.documents.archive import read_members
 from repro.data.documents.sgml import read_stories
 from repro.data.documents.stored import random_halves, stored
 from repro.data.documents.table import N_WORDS, Document, tabulate
 from repro.data.documents.words import stemming
 from repro.data.recipe import Arrays, Recipe
-from repro.data.sources import Source, host, registered
+from repro.data.sources import Source, host, obtain, registered
 
 MEMBERS = registered(Path(__file__).with_name("members.tsv"))
 ARCHIVE = Source(MEMBERS[0].url, 0, "", "reuters21578.tar.gz")
@@ -26,7 +26,7 @@ def decode(scratch: Path, data_dir: Path | None) -> Arrays:
     11,367 stories, none of them without a word: 5,115 / 568 / 5,684. The label is the topic that a story
     lists first, one of 82; the lists are in no particular order.
     """
-    path = archive("reuters21578", ARCHIVE, scratch, data_dir)
+    path = obtain("reuters21578", ARCHIVE, scratch, data_dir)
     corpus = documents(path)
     table = tabulate("reuters21578", lambda: corpus, N_WORDS)
     return stored("reuters21578", table, random_halves(len(table.numbers)))

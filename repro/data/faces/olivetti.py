@@ -9,65 +9,37 @@ from __future__ import annotations
 
 import hashlib
 import io
-import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from scipy.io import loadmat
 
-from repro.data.sources import PATIENCE, Source, unreachable
+from repro.data.sources import Source, obtain, read, unreachable
 from repro.errors import DataUnavailableError, UserError
 
 FOLDER = "olivetti"  # below the data folder
-FILE = "olivettifaces.mat"
 URL = "https://ndownloader.figshare.com/files/5976027"
-SOURCES = (Source(URL, 0, "", FILE),)  # neither size nor checksum: the file varies, its content does not
+SOURCE = Source(URL, 0, "", "olivettifaces.mat")  # neither size nor checksum: only its content is always same
 # of the upright pictures, shape (400, 64, 64), in row-major order:
 SHA256 = "a3f75007cc103363b61a63e06bec8ea4846407682ef6e7c9ae1eb9c1bd0e8a00"
 
 
-def pictures(data_dir: Path | None) -> UInt8[np.ndarray, "400 64 64"]:
-    """The pictures, upright and verified; grey levels 0..255.
+def pictures(scratch: Path, data_dir: Path | None) -> UInt8[np.ndarray, "400 64 64"]:
+    """The pictures, upright and verified; grey levels 0..255. A download is written into `scratch`.
 
     Raises:
-        DataUnavailableError: the file cannot be downloaded.
-        UserError: it is missing, damaged, or another one.
+        DataUnavailableError: the file is not in the data folder, or cannot be downloaded.
+        UserError: it is unreadable, damaged, or another one.
 
     """
-    if data_dir is None:
-        content = download()
-        try:
-            return decode(content)
-        except ValueError as error:
-            raise DataUnavailableError(unreachable(FOLDER, SOURCES, f"what came {error}")) from error
-    path = data_dir / FOLDER / FILE
+    path = obtain(FOLDER, SOURCE, scratch, data_dir)
     try:
-        return decode(local(path))
+        return decode(read(path))
     except ValueError as error:
+        if data_dir is None:
+            raise DataUnavailableError(unreachable(FOLDER, (SOURCE,), f"what came {error}")) from error
         raise UserError(f"{path} {error}; fetch it again from {URL}") from error
-
-
-def local(path: Path) -> bytes:
-    """The file in a data folder.
-
-    Raises:
-        DataUnavailableError: it is missing.
-        UserError: it cannot be read.
-
-    """
-    if not path.is_file():
-        data_dir = path.parents[1]
-        absent = "" if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
-        raise DataUnavailableError(
-            f"{path.parent} lacks {path.name}{absent}: fetch it from {URL}, "
-            f"or leave out --data-dir and REPRO_DATA_DIR to download"
-        )
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): mend its permissions") from error
 
 
 def decode(content: bytes) -> UInt8[np.ndarray, "400 64 64"]:
@@ -103,40 +75,3 @@ def check(pictures: np.ndarray, sha256: str) -> None:
     found = hashlib.sha256(np.ascontiguousarray(pictures).data).hexdigest()
     if found != sha256:
         raise ValueError(f"is altered: its pictures have SHA-256 {found}, expected {sha256}")
-
-
-def download() -> bytes:
-    """The file at URL, whose host has PATIENCE seconds to begin its answer, name resolution included.
-
-    It is asked in a daemon thread because no time limit of a socket covers name resolution.
-
-    Raises:
-        DataUnavailableError: no answer, a refusal, or one that breaks off; names the ways to do
-            without the network.
-
-    """
-    outcome: list[Any] = []
-    asker = threading.Thread(target=lambda: outcome.append(answer()), daemon=True)
-    asker.start()
-    asker.join(PATIENCE)
-    reply = outcome[0] if outcome else f"no answer within {PATIENCE:g} s"
-    if isinstance(reply, str):
-        raise DataUnavailableError(unreachable(FOLDER, SOURCES, reply))
-    try:
-        return reply.content
-    except OSError as error:  # every exception of requests is one
-        raise DataUnavailableError(unreachable(FOLDER, SOURCES, type(error).__name__)) from error
-
-
-def answer() -> Any:
-    """The beginning of the host's answer, or why there is none, in a few words.
-
-    By GET: the host forwards to an address that is signed for this method and refuses the question HEAD.
-    """
-    import requests  # what tensorflow-datasets downloads with: same proxies, same certificates
-
-    try:
-        reply = requests.get(URL, timeout=PATIENCE, stream=True)
-    except Exception as error:
-        return type(error).__name__
-    return reply if reply.status_code == requests.codes.ok else f"HTTP status {reply.status_code}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repro.data.builders import build
 from repro.data.recipe import Arrays, Recipe
-from repro.data.sources import host, obtain, registered
+from repro.data.sources import check_file, check_reachable, host, located, registered
 
 SOURCES = registered(Path(__file__).with_name("checksums.tsv"))
 VERSION = "1.0.0"
@@ -17,7 +17,13 @@ VERSION = "1.0.0"
 
 def decode(scratch: Path, data_dir: Path | None) -> Arrays:
     """Pixels 0..255 in rows of 784, row-major, and digits 0..9; all uint8."""
-    return build("mnist", SOURCES, scratch, obtain("mnist", SOURCES, data_dir))
+    if data_dir is None:
+        check_reachable("mnist", SOURCES)
+        return build("mnist", SOURCES, scratch, None)
+    folder = located("mnist", SOURCES, data_dir)
+    for source in SOURCES:
+        check_file(folder / source.filename, source)
+    return build("mnist", SOURCES, scratch, folder)
 
 
 RECIPE = Recipe(
