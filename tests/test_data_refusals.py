@@ -3,6 +3,7 @@
 None of these tests needs the canonical files or a network.
 """
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -36,12 +37,17 @@ def raw(tmp_path, monkeypatch):
     folder = tmp_path / "raw" / "mnist"
     folder.mkdir(parents=True)
     registered = []
-    for source in mnist.SOURCES:
+    for source in mnist.UNPACKED:
         content = source.filename.encode() * 50
-        (folder / source.filename).write_bytes(content)
+        (folder / source.filename).write_bytes(gzip.compress(content))
         registered.append(source._replace(size=len(content), sha256=hashlib.sha256(content).hexdigest()))
-    monkeypatch.setattr(mnist, "SOURCES", tuple(registered))
+    monkeypatch.setattr(mnist, "UNPACKED", tuple(registered))
     return folder.parent
+
+
+def repack(change):
+    """Damage to what a gzipped file holds."""
+    return lambda path: path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes()))))
 
 
 def flip(path: Path, at: int = -1) -> None:
@@ -54,17 +60,18 @@ def flip(path: Path, at: int = -1) -> None:
 @pytest.mark.parametrize(
     ("damage", "verdict"),
     [
-        (flip, "altered, or another file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "truncated"),
+        (flip, "no whole gzip file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "no whole gzip file"),
+        (repack(lambda content: content[:-1] + b"?"), "altered, or another file"),
+        (repack(lambda content: content[:-1]), "truncated"),
         (lambda path: path.write_bytes(b"some other file" * 1000), "altered, or another file"),
     ],
-    ids=["altered", "truncated", "wrong"],
+    ids=["gzip-altered", "gzip-truncated", "altered", "truncated", "wrong"],
 )
 def test_a_wrong_raw_file_is_refused_by_name(cache, raw, source, damage, verdict):
     damage(raw / "mnist" / source.filename)
-    refused(
-        f"{source.filename} is {verdict}.*fetch it again from {source.url}", data.load, "mnist", data_dir=raw
-    )
+    remedy = "fetch it again" if "gzip" in verdict else f"fetch it again from {source.url}"
+    refused(f"{source.filename} is {verdict}.*{remedy}", data.load, "mnist", data_dir=raw)
     assert is_empty(cache)
 
 
@@ -75,6 +82,8 @@ def test_a_missing_raw_file_is_named_and_not_downloaded(cache, raw, source, monk
     (raw / "mnist" / source.filename).unlink()
     message = refused(f"{raw}/mnist lacks {source.filename}: fetch from https://storage", data.load, "mnist")
     assert message.count(".gz") == 1  # the others are not said to be missing
+    (raw / "mnist" / "digits.zip").write_bytes(b"?")
+    refused(f"lacks {source.filename} .what lies there: 'digits.zip'.: fetch from", data.load, "mnist")
     assert is_empty(cache)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import os
 import threading
+import zlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -15,21 +17,23 @@ from repro.errors import DataUnavailableError, UserError
 
 PATIENCE = 3.0  # seconds that the host has to answer, name resolution included
 SILENCE = 30.0  # seconds without a byte before a download that has begun is given up
+GZIP = b"\x1f\x8b"  # how gzipped files begin
 
 T = TypeVar("T")
 
 
 class Source(NamedTuple):
-    """One raw file, as `checksums.tsv` registers it for tensorflow-datasets and for us."""
+    """One raw file: as a host has it, or with size and checksum of what it unpacks to."""
 
     url: str
     size: int  # bytes
     sha256: str
     filename: str
+    others: tuple[str, ...] = ()  # names that people have it under too
 
 
 def registered(path: Path) -> tuple[Source, ...]:
-    """The sources in a `checksums.tsv` (columns: address, bytes, SHA-256, file name)."""
+    """The sources in a table of tensorflow-datasets' (address, bytes, SHA-256, file name)."""
     with path.open(newline="", encoding="utf-8") as lines:
         rows = csv.reader(lines, delimiter="\t")
         return tuple(Source(url, int(size), sha256, name) for url, size, sha256, name in rows)
@@ -50,24 +54,33 @@ def obtain(name: str, source: Source, scratch: Path, data_dir: Path | None) -> P
     """
     if data_dir is None:
         return fetched(name, source, scratch)
-    return located(name, (source,), data_dir) / source.filename
+    return located(name, (source,), data_dir)[0]
 
 
-def located(name: str, sources: tuple[Source, ...], data_dir: Path) -> Path:
-    """The folder `<data_dir>/<name>`, which has all the files; unverified.
+def located(name: str, sources: tuple[Source, ...], data_dir: Path) -> list[Path]:
+    """The files in `<data_dir>/<name>`, under whichever of their names; unverified.
 
     Raises:
-        DataUnavailableError: a file is missing.
+        DataUnavailableError: one is missing; says what lies there instead.
 
     """
     folder = data_dir / name
-    if missing := [source.filename for source in sources if not (folder / source.filename).is_file()]:
-        absent = "" if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
+    paths = [file_of(source, folder) for source in sources]
+    if missing := [source.filename for source, path in zip(sources, paths, strict=True) if path is None]:
+        strangers = sorted(path.name for path in set(folder.glob("*")) - set(paths))
+        aside = f" (what lies there: {', '.join(map(repr, strangers[:5]))})" if strangers else ""
+        aside = aside if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
         raise DataUnavailableError(
-            f"{folder} lacks {', '.join(missing)}{absent}: fetch from {host(sources)}, "
+            f"{folder} lacks {', '.join(missing)}{aside}: fetch from {host(sources)}, "
             f"or leave out --data-dir and REPRO_DATA_DIR to download"
         )
-    return folder
+    return [path for path in paths if path]
+
+
+def file_of(source: Source, folder: Path) -> Path | None:
+    """The file in a folder, under the first of its names that is in use; None if under none."""
+    paths = (folder / name for name in (source.filename, *source.others))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def read(path: Path) -> bytes:
@@ -83,14 +96,28 @@ def read(path: Path) -> bytes:
         raise UserError(f"{path} cannot be read ({error.strerror}): mend its permissions") from error
 
 
-def check_file(path: Path, source: Source) -> None:
-    """Pass if a file is byte for byte the registered one.
+def unpacked(path: Path) -> bytes:
+    """The content of a file that is gzipped or not, whatever its name.
+
+    Raises:
+        UserError: it is half a gzip file, a damaged one, or unreadable.
+
+    """
+    content = read(path)
+    try:
+        return gzip.decompress(content) if content.startswith(GZIP) else content
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path} is no whole gzip file ({error}): fetch it again") from error
+
+
+def verified(path: Path, source: Source) -> bytes:
+    """What a file unpacks to, byte for byte the registered content.
 
     Raises:
         UserError: it is truncated, altered, another file altogether, or unreadable.
 
     """
-    content = read(path)
+    content = unpacked(path)
     found = hashlib.sha256(content).hexdigest()
     if found != source.sha256:
         wrong = "truncated" if len(content) < source.size else "altered, or another file"
@@ -98,6 +125,7 @@ def check_file(path: Path, source: Source) -> None:
             f"{path} is {wrong}: {len(content)} bytes with SHA-256 {found}, expected {source.size} bytes "
             f"with SHA-256 {source.sha256}; fetch it again from {source.url}"
         )
+    return content
 
 
 def check_reachable(name: str, sources: tuple[Source, ...]) -> None:
