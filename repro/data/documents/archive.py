@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
-import zlib
 from pathlib import Path, PurePosixPath
 
-from repro.data.sources import Source
+from repro.data.sources import Source, unpacked
 from repro.errors import UserError
 
 
@@ -24,11 +24,11 @@ def read_members(path: Path, wanted: tuple[Source, ...]) -> dict[str, bytes]:
     """
     sources = {source.filename: source for source in wanted}
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with tarfile.open(fileobj=io.BytesIO(unpacked(path)), mode="r:") as archive:
             chosen = ((name, m) for m in archive if (name := check_safe(path, m)) in sources)
             found = {name: check_member(path, archive, m, sources[name]) for name, m in chosen}
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"{path} is truncated or no gzipped tar archive ({error}): fetch it again") from error
+    except (tarfile.TarError, OSError) as error:
+        raise UserError(f"{path} is truncated or no tar archive ({error}): fetch it again") from error
     if missing := [name for name in sources if name not in found]:
         raise UserError(f"{path} lacks {', '.join(missing)}: it is another archive; fetch {wanted[0].url}")
     return {name: found[name] for name in sources}
