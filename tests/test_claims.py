@@ -66,11 +66,11 @@ def test_a_ratio_is_held_to_its_interval_of_logarithms():
 
 
 def test_what_has_no_interval_is_judged_as_it_is():
-    some = measured(1.0, 2.0, 3.0)
+    some = measured(2.0, 4.0, 6.0)
     least, spread = some._replace(how="least"), some._replace(how="spread")
-    assert (least.number, spread.number) == (1.0, 3.0)
+    assert (least.number, spread.number) == (2.0, 3.0)
     assert np.isnan([*least.interval, *spread.interval]).all()
-    assert Condition("", least, low=1).holds is True and Condition("", spread, high=2.9).holds is False
+    assert Condition("", least, low=2).holds is True and Condition("", spread, high=2.9).holds is False
 
 
 def test_the_coefficient_of_variation_has_an_interval_from_twenty_starts_on():
