@@ -227,7 +227,7 @@ def test_the_page_says_what_would_settle_an_open_claim_and_at_what_cost(cut_as_i
 
 def test_costs_are_those_of_what_lacks_most_and_a_claim_that_lacks_nothing_says_so():
     few, none = (
-        Lack(what, "x y", Cost(n, n * 1e15, n * 3600.0, "abacus")) for what, n in (("a", 2), ("b", 5))
+        Lack(what, "x y", Cost("x", n, n * 1e15, n * 3600.0, "abacus")) for what, n in (("a", 2), ("b", 5))
     )
     claim = Claim("C0", "", "", "", lambda _: [Condition("", Measured(np.zeros(0), frozenset({few, none})))],
                   lambda _: [])  # fmt: skip
