@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import all_experiments
+from experiments import all_experiments, answer
 from repro.report.frame import Frame
 from repro.report.verdicts import Evidence
 from repro.runs.config import Autoencoding, Epochs, Pretrained, Tuning, deterministic, tuning_of
@@ -69,6 +69,30 @@ def tuning(experiment, variant, losses, mean=None, name="valid_cross_entropy", *
     scores = {f"{name}_rate_{rate:g}": loss for rate, loss in found.items()}
     scores |= {} if mean is None else {f"{name}_mean": mean}
     return record(experiment, variant, config, scores | {"flops": 1e12} | metrics)
+
+
+def arms(data, share, begins, optimiser, error, valid=None, seeds=5, losses=(3, 2, 1, 2, 3)):
+    """One arm of the answer, with the record of the choice of its rate if it has one."""
+    variant = f"{share}/{data}/{begins}-{optimiser}"
+    loss = "valid_squared_error" if data == "faces" else "valid_cross_entropy"
+    scores = {"test_squared_error": error, "test_cross_entropy": error, loss: valid or error}
+    scores |= {"test_precision_at_7": 0.5} if data == "reuters21578" else {}
+    total = answer.SHARES[share] * answer.RECIPE[data]
+    yield from runs("answer", variant, seeds=seeds, flops=total, **scores)
+    if EXPERIMENTS["answer"].variants[variant].tuning:
+        yield tuning("answer", variant, losses, name=loss)
+
+
+def answered(ratios, shares=("tenth", "all")):
+    """All arms: with Adam, which is best, the error from the best random start is so many times the other."""
+    for share, data, begins, optimiser in answer.CELLS:
+        if share not in shares:
+            continue
+        error = 1.0 if optimiser == "adam" else 2.0
+        if begins != "pretrained":
+            of_share = ratios[data][share] if isinstance(ratios[data], dict) else ratios[data]
+            error *= of_share * (1 if begins == "sparse" else 1.5)
+        yield from arms(data, share, begins, optimiser, [error * (1 + 0.001 * s) for s in range(5)])
 
 
 def frame(*records, profile="paper"):

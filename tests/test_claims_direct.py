@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_frames import EXPERIMENTS, evidence, runs, tuning
+from made_frames import answered, arms, evidence, runs, tuning
 
 from experiments import all_claims, answer, spread, untrainable
 from repro.models.autoencoder import Architecture
@@ -104,30 +104,6 @@ def test_full_lengths_are_those_that_the_verdicts_ask_for():
     layers = Architecture((784, *untrainable.EVERY.network.widths)).layers
     assert "--epochs 1220 " in untrainable.__doc__
     assert 1 < 1220 * backprop_flops(layers, 20_000) / answer.RECIPE["curves"] < 1.01
-
-
-def arms(data, share, begins, optimiser, error, valid=None, seeds=5, losses=(3, 2, 1, 2, 3)):
-    """One arm of the answer, with the record of the choice of its rate if it has one."""
-    variant = f"{share}/{data}/{begins}-{optimiser}"
-    loss = "valid_squared_error" if data == "faces" else "valid_cross_entropy"
-    scores = {"test_squared_error": error, "test_cross_entropy": error, loss: valid or error}
-    scores |= {"test_precision_at_7": 0.5} if data == "reuters21578" else {}
-    total = answer.SHARES[share] * answer.RECIPE[data]
-    yield from runs("answer", variant, seeds=seeds, flops=total, **scores)
-    if EXPERIMENTS["answer"].variants[variant].tuning:
-        yield tuning("answer", variant, losses, name=loss)
-
-
-def answered(ratios, shares=("tenth", "all")):
-    """All arms: with Adam, which is best, the error from the best random start is so many times the other."""
-    for share, data, begins, optimiser in answer.CELLS:
-        if share not in shares:
-            continue
-        error = 1.0 if optimiser == "adam" else 2.0
-        if begins != "pretrained":
-            of_share = ratios[data][share] if isinstance(ratios[data], dict) else ratios[data]
-            error *= of_share * (1 if begins == "sparse" else 1.5)
-        yield from arms(data, share, begins, optimiser, [error * (1 + 0.001 * s) for s in range(5)])
 
 
 DATA = ("curves", "mnist", "faces", "reuters21578")

@@ -52,8 +52,8 @@ class Cell(NamedTuple):
 def compared(
     frame: Frame, runs: pd.DataFrame, recipe: Mapping[str, float], shares: Mapping[str, float]
 ) -> list[Cell]:
-    """Every cell, of those of `runs` that were asked to spend a share of the recipe's operations; these are one
-    row a record, with what `judged` says of each, and of each variant one run.
+    """Every cell, of those of `runs` that were asked to spend a share of the recipe's operations; these are
+    one row a record, with what `judged` says of each, and of each variant one run.
     """
     runs = runs[
         ["path", "seed", "variant", "data", "start", "optimiser", "flops_asked", "total_flops", "tuning"]
@@ -216,9 +216,9 @@ in results/README.md.
 Each cell: the ratio of test errors, random over pretrained start, with the same optimiser and as many
 operations, pretraining and the choice of the rate counted in, with its 95 % t-interval by seed; then the two
 errors. Below 1 the random start is better. Images are compared by squared error, documents by cross-entropy,
-with the precision among the 7 nearest beside it. Of the random starts (sparse, Glorot) the one with the
-lower mean validation loss is shown. One seed has no interval; "–" has no runs yet; "not tuned" are arms whose choice
-of rate is refused. Operations of the recipe of 2006: {spent}.
+with the precision among the 7 nearest beside it. Of the random starts (sparse, Glorot) the one with the lower
+mean validation loss is shown. One seed has no interval; "–" has no runs yet; "not tuned" are arms whose
+choice of rate is refused. Operations of the recipe of 2006: {spent}.
 
 {readable(table, shares)}
 """

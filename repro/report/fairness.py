@@ -19,9 +19,10 @@ CHOSEN, UNRECORDED = "chosen", "not tuned: no record of the choice"
 
 
 def judged(frame: Frame) -> pd.DataFrame:
-    """The frame's runs, timings left out, with two more columns: `tuning`, where a run's rate comes from, which
-    is "chosen", "not tuned: ..." with the reason, or "" where there is no rate to choose; and `total_flops`, of
-    the run and of the choice of its rate together, NaN where that has no record or, an early one, does not say.
+    """The frame's runs, timings left out, with two more columns: `tuning`, where a run's rate comes from,
+    which is "chosen", "not tuned: ..." with the reason, or "" where there is no rate to choose; and
+    `total_flops`, of the run and of the choice of its rate together, NaN where that has no record or, an
+    early one, does not say.
     """
     runs, choices = frame.runs[frame.runs.kind != "timing"], _choices(frame)
     records = [frame.record(path) for path in runs.path]

@@ -69,7 +69,7 @@ def tidy(frame: Frame, published: pd.DataFrame) -> pd.DataFrame:
     rows = frame.rows.merge(runs[["path", "tuning"]], on="path").sort_values([*ROW, "seed"], kind="stable")
     by = [*RUN, "pretraining", "epochs", "tuning", "metric"]
     table = rows.groupby(by, dropna=False, sort=False).agg(
-        value=("value", "mean"),
+        value=("value", lambda values: values.mean(skipna=False)),
         low=("value", lambda values: interval(values.to_numpy(float))[0]),
         high=("value", lambda values: interval(values.to_numpy(float))[1]),
         n=("value", "size"),
@@ -120,7 +120,7 @@ def readable(rows: pd.DataFrame) -> str:
     cells = pd.DataFrame(
         {
             "variant": rows.variant + (rows.kind == "tuning").map({True: ", choice of rate", False: ""}),
-            "ours": rows.value.map(number),
+            "ours": ["diverged" if v != v else number(v) for v in rows.value],
             "95 % interval": [
                 f"{number(a)} to {number(b)}" if a == a else "–"
                 for a, b in zip(rows.low, rows.high, strict=True)
