@@ -19,8 +19,9 @@ Run         repro run answer --profile paper --only tenth/reuters21578/pretraine
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -136,23 +137,33 @@ EXPERIMENT = Experiment(
 )
 
 
+@lru_cache(maxsize=1)
+def all_cells(evidence: Evidence) -> list[Cell]:
+    """Every data set, share and optimiser."""
+    return compared(evidence.frame, evidence.runs[evidence.runs.experiment == "answer"], RECIPE, SHARES)
+
+
 def cells(evidence: Evidence, data: str, share: str) -> list[Cell]:
     """Of a data set and a share, one for each optimiser."""
-    return compared(evidence.frame, {data: RECIPE[data]}, {share: SHARES[share]})
+    return [cell for cell in all_cells(evidence) if (cell.data, cell.share) == (data, share)]
 
 
-def lacking(evidence: Evidence, data: str, share: str) -> frozenset[Lack]:
-    """What the arms of a data set and a share lack: the best can be told when all are there."""
-    total = SHARES[share] * RECIPE[data]
-    asked = [name for name, arm in VARIANTS.items() if arm.data == data and arm.budget == Flops(total)]
-    return frozenset().union(*(evidence.score("answer", variant, "flops").lacks for variant in asked))
+def arms_of(data: str, share: str) -> dict[str, Autoencoding]:
+    """The variants of a data set and a share."""
+    budget = Flops(SHARES[share] * RECIPE[data])
+    return {name: arm for name, arm in VARIANTS.items() if arm.data == data and arm.budget == budget}
+
+
+def lacking(evidence: Evidence, variants: Iterable[str]) -> frozenset[Lack]:
+    """What any of these variants lacks: the best of them can be told when all are there."""
+    return frozenset().union(*(evidence.score("answer", variant, "flops").lacks for variant in variants))
 
 
 def same_optimiser(evidence: Evidence, data: str, share: str) -> Measured:
     """The test error from the best random start over that from the pretrained one, with the optimiser whose
     better arm has the lowest validation loss.
     """
-    lacks = lacking(evidence, data, share)
+    lacks = lacking(evidence, arms_of(data, share))
     both = [(random, stack) for *_, random, stack in cells(evidence, data, share) if random and stack]
     if not both:
         return Measured(np.zeros(0), lacks)

@@ -176,7 +176,13 @@ def at_matched_cost(evidence: Evidence, data: str) -> Measured:
     """Test error of the direct arm with the lowest validation loss over that of the 2006 recipe, with as
     many operations.
     """
-    found, lacks = answer.cells(evidence, data, "all"), answer.lacking(evidence, data, "all")
+    found, arms = answer.cells(evidence, data, "all"), answer.arms_of(data, "all")
+    needed = [
+        name
+        for name, config in arms.items()
+        if not isinstance(config.start, Pretrained) or isinstance(config.optimiser, ConjugateGradient)
+    ]
+    lacks = answer.lacking(evidence, needed)
     direct = [cell.random for cell in found if cell.random]
     [recipe] = [cell.pretrained for cell in found if cell.optimiser == "cg"]
     if recipe is None or not direct:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from repro.data.dataset import Cases, Dataset
-from repro.runs.run import Experiment
+from repro.runs.experiment import Experiment
 
 
 def made_up(name, seed=0, n_pixels=16):
@@ -17,7 +17,12 @@ def made_up(name, seed=0, n_pixels=16):
     return Dataset(name, "embedded", "binary", f"{seed:08}", cases(100), cases(20), cases(20))
 
 
-def experiment(data, **variants):
-    """An experiment whose variants are called `<data set>/<letter>`, given as `<data set>_<letter>`."""
-    variants = {name.replace("_", "/"): config for name, config in variants.items()}
-    return Experiment("several", "", "", data, variants, quick=lambda config: config, expected={})
+def experiment(**configs):
+    """An experiment whose variants are called `<data set>/<letter>`, given as `<data set>_<letter>` with what
+    to run on that data set.
+    """
+    variants = {}
+    for name, config in configs.items():
+        data, _, letter = name.rpartition("_")
+        variants[f"{data}/{letter}"] = config(data)
+    return Experiment("several", "", "", variants, quick=lambda config: config, expected={})

@@ -9,26 +9,36 @@ from tiny import QUIET
 
 import repro.data
 from repro.errors import DataUnavailableError, RecordsMissingError, UserError
-from repro.runs import PROGRAMS, Arm, PrincipalComponents
+from repro.runs.config import Autoencoding, Epochs, Glorot, Network, PrincipalComponents, Rates
+from repro.runs.programs import PROGRAMS
 from repro.runs.record import load_record
-from repro.runs.run import Order, conduct
+from repro.runs.run import Request, run
+from repro.training.optimisers import Adam
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
-PCA = PrincipalComponents(1)
-ADAM = Arm(widths=(2,), start="glorot", optimiser="adam", rates=(0.01,), rate_epochs=1, n_epochs=1)
-SEVERAL = experiment("", absent_a=ADAM, here_a=PCA, absent_b=PCA, there_a=PCA, absent_c=PCA)
+
+def pca(data):
+    return PrincipalComponents(data, 1)
 
 
-def conducted(several, order):
+def adam(data):
+    how = {"start": Glorot(), "optimiser": Adam(), "tuning": Rates((0.01,), 1), "budget": Epochs(1)}
+    return Autoencoding(data=data, network=Network((2,)), **how)
+
+
+SEVERAL = experiment(absent_a=adam, here_a=pca, absent_b=pca, there_a=pca, absent_c=pca)
+
+
+def conducted(several, request):
     """Variants recorded, and what was printed as the command line prints it."""
     console = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
-    paths = conduct(several, order, console)
+    paths = run(several, request, console)
     return [load_record(path).variant for path in paths], console.file.getvalue().splitlines()
 
 
 def test_an_experiment_goes_on_without_data_that_cannot_be_had_and_says_so_once(loads, tmp_path):
-    recorded, lines = conducted(SEVERAL, Order(results=tmp_path))
+    recorded, lines = conducted(SEVERAL, Request(results=tmp_path))
     assert recorded == ["here/a", "there/a"] and loads == ["absent", "here", "there"]
     [line] = [line for line in lines if "absent" in line]
     assert line == "several goes on without absent: the absent sample is in a package that is not installed"
@@ -43,33 +53,33 @@ def test_the_remedy_is_printed_word_for_word(loads, monkeypatch, tmp_path):
         return made_up(name)
 
     monkeypatch.setattr(repro.data, "load", load)
-    _, lines = conducted(SEVERAL, Order(results=tmp_path))
+    _, lines = conducted(SEVERAL, Request(results=tmp_path))
     assert f"several goes on without absent: {remedy}" in lines
 
 
 def test_data_asked_for_by_name_must_be_had(loads, tmp_path):
     for only in (("absent/b",), ("here/a", "absent/b"), ("absent/a",)):
         with pytest.raises(DataUnavailableError, match="the absent sample"):
-            conduct(SEVERAL, Order(results=tmp_path, only=only), QUIET)
-    assert conducted(SEVERAL, Order(results=tmp_path, only=("there/a",)))[0] == ["there/a"]
+            run(SEVERAL, Request(results=tmp_path, only=only), QUIET)
+    assert conducted(SEVERAL, Request(results=tmp_path, only=("there/a",)))[0] == ["there/a"]
 
 
 def test_an_experiment_with_one_data_set_of_its_own_must_have_it(loads, tmp_path):
     with pytest.raises(DataUnavailableError, match="the absent sample"):
-        conduct(experiment("absent", here_a=PCA, there_a=PCA), Order(results=tmp_path), QUIET)
+        run(experiment(absent_a=pca, absent_b=pca), Request(results=tmp_path), QUIET)
 
 
 def test_at_full_scale_something_must_be_left_to_learn_from(loads, tmp_path):
-    nothing = experiment("", absent_a=PCA, absent_b=PCA)
-    assert conducted(nothing, Order("quick", results=tmp_path))[0] == []
+    nothing = experiment(absent_a=pca, absent2_b=pca)
+    assert conducted(nothing, Request("quick", results=tmp_path))[0] == []
     with pytest.raises(DataUnavailableError, match="several has nothing to learn from"):
-        conduct(nothing, Order("paper", results=tmp_path), QUIET)
+        run(nothing, Request("paper", results=tmp_path), QUIET)
 
 
 def test_other_errors_are_never_swallowed(loads, monkeypatch, tmp_path):
-    several = experiment("", absent_a=PCA, malformed_a=PCA, here_a=PCA)
+    several = experiment(absent_a=pca, malformed_a=pca, here_a=pca)
     with pytest.raises(UserError, match=r"malformed\.gz, line 7: no number"):
-        conduct(several, Order(results=tmp_path), QUIET)
+        run(several, Request(results=tmp_path), QUIET)
     assert loads == ["absent", "malformed"]
 
     def missing(*_):
@@ -77,4 +87,4 @@ def test_other_errors_are_never_swallowed(loads, monkeypatch, tmp_path):
 
     monkeypatch.setitem(PROGRAMS, PrincipalComponents, missing)
     with pytest.raises(RecordsMissingError):
-        conduct(experiment("", here_a=PCA), Order(results=tmp_path), QUIET)
+        run(experiment(here_a=pca), Request(results=tmp_path), QUIET)

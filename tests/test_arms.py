@@ -9,16 +9,35 @@ import scipy.linalg
 
 from repro.data.dataset import Cases, Dataset
 from repro.models.autoencoder import Architecture
-from repro.runs import PROGRAMS, Arm, PrincipalComponents, rate_choice
 from repro.runs.autoencoding import start
-from repro.runs.outcome import folds, pictures
+from repro.runs.config import (
+    Autoencoding,
+    Epochs,
+    Flops,
+    Gaussian,
+    Glorot,
+    Network,
+    Pretrained,
+    PrincipalComponents,
+    Rates,
+    tuning_of,
+)
+from repro.runs.outcome import cases_of, pictures
+from repro.runs.programs import PROGRAMS
 from repro.training.contrastive import Contrastive
 from repro.training.flops import backprop_flops, contrastive_flops, stack_flops
 from repro.training.greedy import Pretraining
+from repro.training.optimisers import Adam, ConjugateGradient
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
-TINY = Arm(widths=(9, 5, 2), n_epochs=2, batch_size=10, pretraining=Pretraining(n_epochs=2, batch_size=10))
+TINY = Autoencoding(
+    data="made up",
+    network=Network((9, 5, 2)),
+    start=Pretrained(Pretraining(n_epochs=2, batch_size=10)),
+    budget=Epochs(2),
+    batch_size=10,
+)
 
 
 @pytest.fixture
@@ -49,15 +68,15 @@ def assert_close(a, b, **tolerance):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **tolerance), a, b)
 
 
-@pytest.mark.parametrize("optimiser", ["cg", "adam"])
+@pytest.mark.parametrize("optimiser", [ConjugateGradient(), Adam(0.01)], ids=["cg", "adam"])
 def test_with_learning_rate_zero_the_arms_are_one_network_bit_for_bit(data, optimiser):
     """Pretraining at rate 0, weights and decay, leaves the very weights the direct arm starts from; and
     everything after the start, data order, loss and budget, is the same program."""
     nothing = Pretraining(
         n_epochs=2, batch_size=10, contrastive=Contrastive(learning_rate=0.0), top_learning_rate=0.0
     )
-    pretrained = replace(TINY, pretraining=nothing, optimiser=optimiser, learning_rate=0.01)
-    direct = replace(pretrained, start="gaussian")
+    pretrained = replace(TINY, start=Pretrained(nothing), optimiser=optimiser)
+    direct = replace(pretrained, start=Gaussian())
     ours, theirs = run(pretrained, data, 0), run(direct, data, 0)
     for name in ("test_squared_error", "train_cross_entropy", "test_squared_error_before"):
         np.testing.assert_array_equal(ours.metrics[name], theirs.metrics[name])
@@ -66,19 +85,19 @@ def test_with_learning_rate_zero_the_arms_are_one_network_bit_for_bit(data, opti
 
 
 def test_pretraining_moves_the_start(data):
-    architecture = Architecture((16, *TINY.widths))
+    architecture = Architecture((16, *TINY.network.widths))
     inputs = jax.device_put(data.full_train.inputs)
     pretrained, direct = (
-        start(replace(TINY, start=name), architecture, keys(0), inputs).params
-        for name in ("pretrained", "gaussian")
+        start(replace(TINY, start=how), architecture, keys(0), inputs).params
+        for how in (TINY.start, Gaussian())
     )
     kernels = (np.asarray(params["encoder"][0]["kernel"][...]) for params in (pretrained, direct))
     assert np.abs(np.subtract(*kernels)).max() > 1e-3
 
 
-@pytest.mark.parametrize("start_name", ["pretrained", "gaussian", "glorot"])
-def test_seeds_side_by_side_are_the_seeds_one_by_one(data, start_name):
-    config = replace(TINY, start=start_name)
+@pytest.mark.parametrize("how", [TINY.start, Gaussian(), Glorot()], ids=lambda how: how.kind)
+def test_seeds_side_by_side_are_the_seeds_one_by_one(data, how):
+    config = replace(TINY, start=how)
     together, alone = run(config, data, 0, 1), [run(config, data, seed) for seed in (0, 1)]
     for i, one in enumerate(alone):
         mine = jax.tree.map(lambda x, i=i: x[i : i + 1], without_times(together))
@@ -92,7 +111,7 @@ def test_same_seed_same_bytes_and_other_seed_other_bytes(data):
 
 
 def test_training_lowers_the_error_and_curves_end_at_the_final_scores(data):
-    config = replace(TINY, start="gaussian", n_epochs=6)
+    config = replace(TINY, start=Gaussian(), budget=Epochs(6))
     outcome = run(config, data, 0)
     assert outcome.metrics["train_cross_entropy"] < outcome.metrics["train_cross_entropy_before"]
     assert outcome.curves["test_squared_error"].shape == (1, 6)
@@ -101,17 +120,18 @@ def test_training_lowers_the_error_and_curves_end_at_the_final_scores(data):
     )
 
 
-def test_the_final_fold_learns_from_all_training_cases_and_the_choice_never_sees_test(data):
-    final, choice = folds(data, "final"), folds(data, "choice")
-    assert set(final) == {"train", "test"} and set(choice) == {"train", "valid"}
+def test_a_run_learns_from_all_training_cases_or_from_those_without_the_validation_cases(data):
+    final, choice = cases_of(data, "all"), cases_of(data, "train")
+    assert set(final) == {"train", "test"} and set(choice) == {"train", "valid", "test"}
     assert len(final["train"].inputs) == 50 and len(choice["train"].inputs) == 40
     np.testing.assert_array_equal(final["train"].inputs[40:], data.valid.inputs)
 
 
 def test_the_chosen_rate_has_the_lowest_validation_error(data):
-    arm = replace(TINY, start="glorot", optimiser="adam", rates=(1e-6, 1e-2, 1e-4), rate_epochs=3)
-    metrics = run(rate_choice(arm), data, 0).metrics
-    errors = {rate: metrics[f"valid_cross_entropy_rate_{rate:g}"][0] for rate in arm.rates}
+    rates = Rates((1e-6, 1e-2, 1e-4), n_epochs=3)
+    arm = replace(TINY, start=Glorot(), optimiser=Adam(), tuning=rates)
+    metrics = run(tuning_of(arm), data, 0).metrics
+    errors = {rate: metrics[f"valid_cross_entropy_rate_{rate:g}"][0] for rate in rates.candidates}
     assert metrics["learning_rate"][0] == min(errors, key=errors.get)
     assert not any("test" in name for name in metrics)
 
@@ -123,7 +143,7 @@ def test_pca_is_the_projection_on_the_largest_eigenvectors(data, n):
     _, vectors = scipy.linalg.eigh(np.cov((train - mean).T))
     basis = vectors[:, len(mean) - n :]
     residual = (test - mean) - (test - mean) @ basis @ basis.T
-    outcome = run(PrincipalComponents(n), data, 0)
+    outcome = run(PrincipalComponents("made up", n), data, 0)
     np.testing.assert_allclose(
         outcome.metrics["test_squared_error"], [(residual**2).sum(1).mean()], rtol=1e-6
     )
@@ -145,7 +165,44 @@ def test_flops_of_a_small_network_counted_by_hand():
 
 
 def test_flops_count_the_line_searches_made(data):
-    outcome = run(replace(TINY, start="gaussian"), data, 0)
+    outcome = run(replace(TINY, start=Gaussian()), data, 0)
     per_evaluation = backprop_flops((16, 9, 5, 2, 5, 9, 16), 10)
     evaluations = outcome.curves["evaluations"].sum() * 5  # minibatches of an epoch
     np.testing.assert_allclose(outcome.metrics["flops"], per_evaluation * evaluations, rtol=1e-6)
+
+
+def test_all_operations_of_a_budget_are_spent_and_no_more(data):
+    """Counted by hand: pretraining, one epoch of each of two rates from a pretraining of its own, and what is
+    left of fine-tuning; conjugate gradients stop with the epoch in which the budget is spent."""
+    layers = (16, 9, 5, 2, 5, 9, 16)
+    pretraining = stack_flops((16, 9, 5, 2), 40, (2, 2, 2))
+    of_epoch = backprop_flops(layers, 40)
+    budget = Flops(2 * pretraining + (2 + 7.5) * of_epoch)
+    arm = replace(
+        TINY, learns_from="train", optimiser=Adam(0.01), tuning=Rates((0.01, 0.1), 1), budget=budget
+    )
+    outcome = run(arm, data, 0)
+    assert outcome.curves["epochs"][0, -1] == 7
+    np.testing.assert_allclose(outcome.metrics["flops"], pretraining + 7 * of_epoch, rtol=1e-6)
+    np.testing.assert_allclose(run(tuning_of(arm), data, 0).metrics["flops"], pretraining + 2 * of_epoch)
+    search = replace(
+        arm, optimiser=ConjugateGradient(), tuning=None, budget=Flops(pretraining + 40 * of_epoch)
+    )
+    outcome = run(search, data, 0)
+    spent = outcome.curves["flops"][0] - pretraining
+    assert spent[-1] >= 40 * of_epoch > spent[-2]
+    assert 50 > len(spent) > 2
+
+
+def test_the_loss_of_the_mean_case_is_beside_those_of_the_candidates(data):
+    """A choice among candidates that are all as bad as it means nothing."""
+    arm = replace(TINY, start=Glorot(), optimiser=Adam(), tuning=Rates((1e-6,), n_epochs=1))
+    metrics = run(tuning_of(arm), data, 0).metrics
+    mean, x = data.train.inputs.astype(float).mean(0), data.valid.inputs.astype(float)
+    loss = -(x * np.log(mean) + (1 - x) * np.log(1 - mean)).sum(1).mean()
+    np.testing.assert_allclose(metrics["valid_cross_entropy_mean"], [loss], rtol=1e-5)
+
+
+def test_a_rate_is_not_chosen_where_all_candidates_diverge(data):
+    arm = replace(TINY, start=Glorot(), optimiser=Adam(), tuning=Rates((float("inf"), 1e30), n_epochs=2))
+    assert np.isnan(run(tuning_of(arm), data, 0).metrics["learning_rate"]).all()

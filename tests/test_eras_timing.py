@@ -11,6 +11,7 @@ from refusal import refused
 from rich.console import Console
 
 from repro.cli import main as cli
+from repro.cli import tables
 from repro.cli import time as timing
 from repro.runs.record import load_records
 from repro.timing import load, rates
@@ -228,6 +229,16 @@ def test_the_command_prints_whole_tables_of_80_columns(tmp_path, no_clock, capsy
     assert len(re.findall("GFLOP/s", out)) > 5 and f"in {tmp_path / 'quick' / 'eras'}" in out
     table = [line for line in out.splitlines() if re.search(r"core|%|recorded\)", line) and "`" not in line]
     assert max(map(len, table)) <= 80
+
+
+def test_timing_a_machine_and_nothing_else_makes_the_tables_of_the_eras(tmp_path, no_clock, capsys):
+    timing.time_machine("quick", tmp_path)
+    assert f"`repro tables --profile quick --results {tmp_path}`" in capsys.readouterr().out
+    tables.tables(False, None, tmp_path)
+    page = (tmp_path / "quick" / "tables" / "eras.md").read_text(encoding="utf-8")
+    assert "| abacus, 4 cores" in page and "Quick profile: short calls; not evidence" in page
+    tables.tables(True, None, tmp_path)
+    refused("no records below .*paper: .* --results", tables.tables, False, "paper", tmp_path)
 
 
 # --- the real processes -----------------------------------------------------------------------------------

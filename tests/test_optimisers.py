@@ -12,16 +12,25 @@ import pytest
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
 from oracle import minimise
-from repro.runs.optimisers import objective, optimiser, trainer
 
 from experiments import direct
 from repro.models.autoencoder import Architecture, random_network
 from repro.models.initialise import fan_in
-from repro.runs import Arm
-from repro.runs.config import Optimiser
 from repro.training.backprop import backprop_trainer
+from repro.training.descent import objective, trainer
 from repro.training.fit import fit
+from repro.training.optimisers import (
+    KFAC,
+    LBFGS,
+    SGD,
+    Adam,
+    HessianFree,
+    Muon,
+    Nesterov,
+    Optimiser,
+)
 from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient
+from repro.training.optimisers.first_order import first_order
 from repro.training.optimisers.kfac import Factors, damped_roots
 from repro.training.optimisers.nesterov import momentum_schedule
 
@@ -95,8 +104,12 @@ def test_conjugate_gradient_survives_a_hopeless_line():
 
 # --- every optimiser of the arms ----------------------------------------------------------------------
 
-OPTIMISERS = get_args(Optimiser)
-RATES = {"sgd": 0.2, "momentum": 0.1, "nag": 0.1, "adam": 0.02, "muon": 0.02}
+OPTIMISERS = [SGD(0.2), SGD(0.1, momentum=0.9), Nesterov(0.1, limit=0.9), Adam(0.02), Muon(0.02)]
+OPTIMISERS += [ConjugateGradient(), LBFGS(), HessianFree(), KFAC()]
+
+
+def test_every_optimiser_is_in_the_battery():
+    assert set(map(type, OPTIMISERS)) == set(get_args(Optimiser))
 
 
 def cases(kind):
@@ -107,13 +120,16 @@ def cases(kind):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
-    [*((name, "binary") for name in OPTIMISERS), *product(("cg", "hf", "kfac"), ("real", "count"))],
+    ("how", "kind"),
+    [
+        *((how, "binary") for how in OPTIMISERS),
+        *product([ConjugateGradient(), HessianFree(), KFAC()], ("real", "count")),
+    ],
+    ids=lambda x: getattr(x, "kind", x),
 )
-def test_every_optimiser_goes_from_one_start_most_of_the_way_to_scipys_minimum(name, kind):
+def test_every_optimiser_goes_from_one_start_most_of_the_way_to_scipys_minimum(how, kind):
     """The battery: one loss of each kind of data, all cases in a minibatch, so that SciPy's BFGS can say how
     far there is to go."""
-    config = Arm(optimiser=name, learning_rate=RATES.get(name), n_epochs=150)
     architecture, batch = Architecture((8, 3), kind), jnp.asarray(cases(kind))
     start = random_network(jr.key(2), architecture, fan_in)
     flat, unravel = ravel_pytree(start)
@@ -126,7 +142,7 @@ def test_every_optimiser_goes_from_one_start_most_of_the_way_to_scipys_minimum(n
     )
     params = jax.tree.map(lambda x: x[None], start)
     found = fit(
-        jr.key(3)[None], trainer(config, architecture, 150), params, batch, n_epochs=150, batch_size=30
+        jr.key(3)[None], trainer(how, architecture, 0.0, 150), params, batch, n_epochs=150, batch_size=30
     )
     ours = goal.value(jax.tree.map(lambda x: x[0], found.state.params), batch)
     begun = goal.value(start, batch)
@@ -145,8 +161,7 @@ def test_momentum_follows_the_formula_of_2013():
 def test_nesterov_momentum_follows_equations_3_and_4_of_2013(rate=0.03, n=300):
     """In their coordinates the gradient is taken at θ + μv, which is where our parameters are."""
     gradient = jax.grad(bowl)
-    config = Arm(optimiser="nag", momentum=0.6, learning_rate=rate)
-    ours, x = optimiser(config, 10_000), jnp.array([-1.2, 1.0, 0.3])
+    ours, x = first_order(Nesterov(rate, limit=0.6), 10_000), jnp.array([-1.2, 1.0, 0.3])
     state, momentum = ours.init(x), momentum_schedule(0.6, 10_000)
     theta, v, lookahead = np.asarray(x), np.zeros(3), []
     for t in range(n):
@@ -164,8 +179,7 @@ def test_nesterov_momentum_follows_equations_3_and_4_of_2013(rate=0.03, n=300):
 
 
 def test_the_cosine_ends_at_zero_and_the_rate_is_no_constant_of_the_program():
-    config = Arm(optimiser="sgd", learning_rate=0.5, schedule="cosine")
-    steps = optimiser(config, 4)
+    steps = first_order(SGD(0.5, schedule="cosine"), 4)
     state, taken = steps.init(jnp.ones(())), []
     for _ in range(5):
         with jax.numpy_dtype_promotion("standard"):
@@ -194,7 +208,7 @@ def test_line_searches_of_lbfgs_are_counted():
 def test_weight_decay_keeps_k_fac_solvable_when_its_damping_has_gone():
     """In float32, with factors of rank one, as a saturated layer has them."""
     one = jnp.full((1001, 1001), 0.2, jnp.float32)
-    arms = [config for config in direct.VARIANTS.values() if config.optimiser == "kfac"]
+    arms = [config for config in direct.VARIANTS.values() if isinstance(config.optimiser, KFAC)]
     assert arms
     for config in arms:
         [roots] = damped_roots([Factors(one, one)], jnp.float32(config.l2))

@@ -9,8 +9,10 @@ from oracle import precision_at
 from scipy.sparse import csr_array
 
 from repro.data.dataset import Cases, Dataset
-from repro.runs import PROGRAMS, Arm, rate_choice
+from repro.runs.config import Autoencoding, Epochs, Glorot, Network, Rates, tuning_of
 from repro.runs.outcome import codes, examples, on_device, pictures, retrieval
+from repro.runs.programs import PROGRAMS
+from repro.training.optimisers import Adam
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
@@ -169,7 +171,14 @@ def test_retrieval_is_counted_for_each_seed_on_the_test_documents(documents, mon
         assert len(set(expected)) > 1, "seeds that differ"
 
 
-ARM = Arm(widths=(2,), start="glorot", optimiser="adam", learning_rate=0.01, n_epochs=1, batch_size=6)
+ARM = Autoencoding(
+    data="made up",
+    network=Network((2,)),
+    start=Glorot(),
+    optimiser=Adam(0.01),
+    budget=Epochs(1),
+    batch_size=6,
+)
 
 
 def run(config, data):
@@ -190,8 +199,8 @@ def test_an_arm_on_documents_records_how_well_its_own_codes_find_test_documents(
 
 def test_the_choice_of_a_rate_needs_no_test_document(documents):
     nothing = Cases(csr_array((0, 12), dtype=np.float32), np.zeros(0, np.int32))
-    arm = replace(ARM, learning_rate=None, rates=(0.01,), rate_epochs=1)
-    metrics = run(rate_choice(arm), replace(documents, test=nothing)).metrics
+    arm = replace(ARM, optimiser=Adam(), tuning=Rates((0.01,), 1))
+    metrics = run(tuning_of(arm), replace(documents, test=nothing)).metrics
     assert metrics["learning_rate"] == [0.01] and np.isfinite(metrics["valid_cross_entropy_rate_0.01"])
     assert not [name for name in metrics if "test" in name or "precision" in name]
 

@@ -115,8 +115,9 @@ def run_jax():
     config = Pretraining(n_epochs=EPOCHS, batch_size=BATCH)
     trained = pretrain(keys(1), config, stack_units(len(stack)), stack, inputs)
     loss = objective(Architecture(SIZES)).value
-    descent = backprop_trainer(loss, conjugate_gradient(ConjugateGradient()))
-    trainer = counted(descent, CG_EPOCHS * (N_CASES // CG_BATCH))
+    trainer = counted(
+        backprop_trainer(loss, conjugate_gradient(ConjugateGradient())), CG_EPOCHS * (N_CASES // CG_BATCH)
+    )
     start = jax.vmap(unroll)(trained.stack)
     tuned = fit(keys(2), trainer, start, inputs, n_epochs=CG_EPOCHS, batch_size=CG_BATCH).state
     errors = [curve[0] for curve in trained.curves.values()]

@@ -10,11 +10,11 @@ from oracle import sigmoid
 
 from repro.models.autoencoder import Architecture, drawn, network, random_network, to_layers, traced
 from repro.models.initialise import fan_in
-from repro.runs.optimisers import objective
+from repro.training.descent import objective
 from repro.training.objective import Objective, curvature_between, gauss_newton, new_damping
 from repro.training.optimisers import hessian_free, kfac
 from repro.training.optimisers.hessian_free import HessianFree, hessian_free_trainer, solve
-from repro.training.optimisers.kfac import KFAC, Factors, Network, kfac_trainer
+from repro.training.optimisers.kfac import KFAC, Factors, LayeredNetwork, epoch_cost, kfac_trainer
 
 KINDS = ["binary", "real", "count"]
 DRAW = np.random.default_rng(12)
@@ -173,12 +173,14 @@ def test_a_step_is_shortened_until_it_pays_and_given_up_if_it_never_does():
         return jnp.sum((step - 0.3) ** 2)
 
     value, slope = parabola(jnp.zeros(1)), -0.6
-    length, n = hessian_free.shorten(parabola, jnp.ones(1), value, parabola(jnp.ones(1)), slope)
+    length, n = hessian_free.shorten(
+        HessianFree(), parabola, jnp.ones(1), value, parabola(jnp.ones(1)), slope
+    )
     k = next(k for k in range(60) if (0.8**k - 0.3) ** 2 <= 0.09 - 0.01 * 0.6 * 0.8**k)
     np.testing.assert_allclose(length, 0.8**k)
     assert n == k == 3
     up = hessian_free.shorten(
-        lambda step: 1.0 + jnp.sum(step), jnp.ones(1), jnp.ones(()), jnp.array(2.0), slope
+        HessianFree(), lambda step: 1.0 + jnp.sum(step), jnp.ones(1), jnp.ones(()), jnp.array(2.0), slope
     )
     assert (up[0], up[1]) == (0.0, 60)
 
@@ -186,8 +188,7 @@ def test_a_step_is_shortened_until_it_pays_and_given_up_if_it_never_does():
 def test_damping_follows_levenberg_and_marquardt():
     for ratio, expected in [(0.2, 1.5), (0.25, 1), (0.75, 1), (0.8, 1 / 1.5), (np.nan, 1.5)]:
         np.testing.assert_allclose(new_damping(jnp.array(3.0), jnp.array(ratio), 1.5), 3.0 * expected)
-    assert HessianFree().damp == 1.5  # [martens2010hf, section 4.1]
-    assert KFAC().damp ** KFAC().period == (20 / 19) ** 5  # [martens2015kfac, section 6.5]
+    assert (HessianFree().damp, KFAC().damp, KFAC().period) == (1.5, 20 / 19, 5)
 
 
 # --- K-FAC --------------------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ MIRROR = Objective(  # one linear layer that is to turn a case around
     outputs=lambda params, batch: batch[:, ::-1] @ params["weights"] + params["bias"][None],
     loss=lambda outputs, batch: jnp.mean(jnp.sum((outputs - batch) ** 2, axis=1)),
 )
-LAYER = Network(
+LAYER = LayeredNetwork(
     to_layers=lambda params: [(params["weights"], params["bias"])],
     from_layers=lambda layers: dict(zip(("weights", "bias"), layers[0], strict=True)),
     traced=lambda params, batch, offsets: (MIRROR.outputs(params, batch) + offsets[0], [batch[:, ::-1]]),
@@ -285,3 +286,19 @@ def test_targets_drawn_from_the_model_have_the_curvature_of_the_loss(kind, n=200
     products = g[:, :, None] * g[:, None]
     error = products.std(axis=0) / np.sqrt(n) + 1e-12
     assert np.all(np.abs(products.mean(axis=0) - hessian) < z * error)
+
+
+def test_operations_of_k_fac_are_those_counted_by_hand():
+    """Two layers, 3 to 2 and 2 to 3 units, minibatches of 10."""
+    weights, with_bias = 3 * 2 + 2 * 3, [(4, 2), (3, 3)]
+    gradient = 2 * 10 * (3 * weights - 6)
+    drawn, forward, two_directions = 4 * 10 * weights, 2 * 10 * weights, 2 * 4 * 10 * weights
+    factors = sum(2 * 10 * (i * i + o * o) for i, o in with_bias)
+    solutions = sum(2 * (i * i * o + o * o * i) for i, o in with_bias)
+    inversions = sum((i**3 + o**3) / 3 for i, o in with_bias)
+    update = gradient + drawn + forward + two_directions + factors + solutions
+    np.testing.assert_allclose(epoch_cost(KFAC(), (3, 2, 3), 10), (update + inversions / 5) / gradient)
+    empty = [Factors(jnp.zeros((i, i)), jnp.zeros((o, o))) for i, o in with_bias]
+    for due, expected in ((True, update + inversions), (False, update)):
+        cost = kfac.update_cost(empty, 10, jnp.array(due))
+        np.testing.assert_allclose(cost, expected / gradient, rtol=1e-6)

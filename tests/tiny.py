@@ -7,8 +7,8 @@ from rich.console import Console
 
 from experiments import all_experiments
 from repro.data.dataset import Cases
-from repro.runs import Arm
-from repro.runs.run import Experiment
+from repro.runs.config import Autoencoding, Epochs, Network
+from repro.runs.experiment import Experiment, shorter
 
 EXPERIMENTS = all_experiments()
 MNIST = EXPERIMENTS["mnist"]
@@ -27,12 +27,13 @@ def tiny(experiment: Experiment) -> Experiment:
 
     def shrink(config):
         config = experiment.quick(config)
-        if not isinstance(config, Arm):
+        if not isinstance(config, Autoencoding):
             return config
-        widths = (*[8] * min(len(config.widths) - 1, 2), min(config.widths[-1], 4))
-        pretraining = replace(config.pretraining, n_epochs=1, batch_size=20)
-        return replace(
-            config, widths=widths, pretraining=pretraining, n_epochs=1, rate_epochs=1, batch_size=20
-        )
+        widths = config.network.widths
+        widths = (*[8] * min(len(widths) - 1, 2), min(widths[-1], 4))
+        config = shorter(config, pretraining=1, batch_size=20)
+        tuning = config.tuning and replace(config.tuning, n_epochs=1)
+        network = Network(widths, config.network.activation)
+        return replace(config, network=network, budget=Epochs(1), tuning=tuning, batch_size=20)
 
     return replace(experiment, quick=shrink, expected={})

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from repro.cli.options import Profile, Results, console, experiments
+from repro.cli.options import Results, console, experiments
 from repro.errors import UserError
 
 
 def tables(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if anything is stale.")] = False,
-    profile: Profile = "paper",
+    profile: Annotated[
+        str | None, typer.Option(help="quick or paper; default paper, or quick if only it has records.")
+    ] = None,
     results: Results = Path("results"),
 ) -> None:
     """Build the tables, the README's block and the index of experiments from the records.
@@ -27,9 +29,12 @@ def tables(
     from repro.report.readme import Questions, generated
     from repro.runs.experiment import check_profile
 
-    check_profile(profile)
+    check_profile(profile or "paper")
+    frame = read(results, profile or "paper")
+    if profile is None and not frame.records and (quick := read(results, "quick")).records:
+        frame = quick
     asked = Questions(experiments(None), all_claims(), RECIPE, SHARES)
-    contents = generated(read(results, profile), asked)
+    contents = generated(frame, asked)
     stale = [
         path
         for path, text in contents.items()
@@ -37,7 +42,8 @@ def tables(
     ]
     if check and stale:
         raise UserError(
-            f"stale: {', '.join(map(str, stale))}; `repro tables --profile {profile}` rebuilds them"
+            f"stale: {', '.join(map(str, stale))}; "
+            f"`repro tables --profile {frame.profile} --results {results}` rebuilds them"
         )
     for path in stale:
         write_atomically(path, contents[path].encode("utf-8"))

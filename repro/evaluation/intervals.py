@@ -6,7 +6,7 @@ Values are one for each seed [n]. A single value has no interval: its ends are N
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -74,7 +74,7 @@ def p_at_most(values: Float[np.ndarray, " n"], bound: float) -> float:
 
 def bootstrap(
     values: Float[np.ndarray, " n"],
-    statistic: Callable[..., np.ndarray],
+    statistic: Callable[..., Any],
     level: float = LEVEL,
     seed: int = 0,
 ) -> tuple[float, float]:
@@ -88,7 +88,7 @@ def bootstrap(
 
 
 def resampled(
-    values: Float[np.ndarray, " n"], statistic: Callable[..., np.ndarray], seed: int = 0
+    values: Float[np.ndarray, " n"], statistic: Callable[..., Any], seed: int = 0
 ) -> Float[np.ndarray, " m"]:
     """The statistic of 9,999 sets of as many values, drawn from these with replacement.
 
@@ -101,7 +101,7 @@ def resampled(
     return statistic(drawn, axis=1)
 
 
-def variation(values: np.ndarray, axis: int = -1) -> np.ndarray:
+def variation(values: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
     """Coefficient of variation: standard deviation over mean, of all seeds."""
     return values.std(axis=axis, ddof=1) / values.mean(axis=axis)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from repro.evaluation.intervals import ratio
-from repro.report.fairness import CHOSEN, total_flops, tuned
+from repro.report.fairness import CHOSEN, judged
 from repro.report.frame import Frame, shown
 
 OPTIMISERS = {"cg": "CG", "nag": "NAG", "adam": "Adam", "kfac": "K-FAC", "hf": "Hessian-free", "muon": "Muon"}
@@ -50,19 +50,27 @@ class Cell(NamedTuple):
 
 
 def compared(
-    frame: Frame, recipe: Mapping[str, float], shares: Mapping[str, float], experiment: str = "answer"
+    frame: Frame, runs: pd.DataFrame, recipe: Mapping[str, float], shares: Mapping[str, float]
 ) -> list[Cell]:
-    """Every cell: the runs of the experiment that were asked to spend a share of the recipe's operations."""
-    runs = frame.runs[(frame.runs.experiment == experiment) & (frame.runs.kind == "autoencoding")]
+    """Every cell, of those of `runs` that were asked to spend a share of the recipe's operations; these are
+    one row a record, with what `judged` says of each, and of each variant one run.
+    """
+    runs = runs[
+        ["path", "seed", "variant", "data", "start", "optimiser", "flops_asked", "total_flops", "tuning"]
+    ]
     cells = []
     for (share, part), (data, total), optimiser in product(shares.items(), recipe.items(), OPTIMISERS):
         matched = np.isclose(runs.flops_asked.astype(float), part * total, rtol=1e-6, atol=0)
-        some = shown(runs[matched & (runs.data == data) & (runs.optimiser == optimiser)])
+        some = runs[matched & (runs.data == data) & (runs.optimiser == optimiser)]
         pretrained = some.start == "pretrained"
-        cells.append(
-            Cell(data, optimiser, share, _best(frame, some[~pretrained]), _best(frame, some[pretrained]))
-        )
+        arms = (_best(frame, some[~pretrained]), _best(frame, some[pretrained]))
+        cells.append(Cell(data, optimiser, share, *arms))
     return cells
+
+
+def arms_of(runs: pd.DataFrame, experiment: str = "answer") -> pd.DataFrame:
+    """Those of `judged` runs that the table is made of: of each of the experiment's variants one run."""
+    return shown(runs[(runs.experiment == experiment) & (runs.kind == "autoencoding")])
 
 
 def _best(frame: Frame, runs: pd.DataFrame) -> Arm | None:
@@ -72,17 +80,16 @@ def _best(frame: Frame, runs: pd.DataFrame) -> Arm | None:
 
 
 def _arm(frame: Frame, runs: pd.DataFrame) -> Arm:
-    scores = pd.DataFrame(
-        {run.seed: frame.record(run.path).metrics for run in runs.itertuples()}, dtype=float
-    ).T
+    metrics = {seed: frame.record(path).metrics for seed, path in zip(runs.seed, runs.path, strict=True)}
+    scores = pd.DataFrame.from_dict(metrics, orient="index", dtype=float)
     losses = [name for name in ("valid_cross_entropy", "valid_squared_error") if name in scores]
     return Arm(
         variant=runs.variant.iloc[0],
         start=runs.start.iloc[0],
         scores=scores.sort_index(),
         valid_loss=float(scores[losses[0]].mean(skipna=False)) if losses else np.nan,
-        flops=float(total_flops(frame, runs).mean()),
-        tuning=tuned(frame, runs).iloc[0],
+        flops=float(runs.total_flops.mean()),
+        tuning=runs.tuning.iloc[0],
     )
 
 
@@ -98,7 +105,8 @@ def cells(frame: Frame, recipe: Mapping[str, float], shares: Mapping[str, float]
     mean of random over pretrained, by seed, `low` and `high` its 95 % t-interval, `upper` the end of the
     one-sided one.
     """
-    return pd.DataFrame([_row(cell) for cell in compared(frame, recipe, shares)], columns=COLUMNS)
+    found = compared(frame, arms_of(judged(frame)), recipe, shares)
+    return pd.DataFrame([_row(cell) for cell in found], columns=COLUMNS)
 
 
 def _row(cell: Cell) -> dict:
@@ -208,9 +216,9 @@ in results/README.md.
 Each cell: the ratio of test errors, random over pretrained start, with the same optimiser and as many
 operations, pretraining and the choice of the rate counted in, with its 95 % t-interval by seed; then the two
 errors. Below 1 the random start is better. Images are compared by squared error, documents by cross-entropy,
-with the precision among the 7 nearest beside it. Of the random starts (sparse, Glorot) the one with the
-lower mean validation loss is shown. One seed has no interval; "–" has no runs yet; "not tuned" are arms whose choice
-of rate is refused. Operations of the recipe of 2006: {spent}.
+with the precision among the 7 nearest beside it. Of the random starts (sparse, Glorot) the one with the lower
+mean validation loss is shown. One seed has no interval; "–" has no runs yet; "not tuned" are arms whose
+choice of rate is refused. Operations of the recipe of 2006: {spent}.
 
 {readable(table, shares)}
 """

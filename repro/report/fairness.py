@@ -14,16 +14,23 @@ from repro.runs.record import Record
 from repro.typed import as_json
 
 ALIKE = 0.005  # candidates whose losses differ by less, relatively, have learnt nothing
+Key = tuple[str, str, str]  # experiment, variant and configuration of a tuning
 CHOSEN, UNRECORDED = "chosen", "not tuned: no record of the choice"
 
 
-def tuned(frame: Frame, runs: pd.DataFrame) -> pd.Series:
-    """For each row of runs where its rate comes from: "chosen", "not tuned: ..." with the reason, or "" of
-    runs that have no rate to choose.
+def judged(frame: Frame) -> pd.DataFrame:
+    """The frame's runs, timings left out, with two more columns: `tuning`, where a run's rate comes from,
+    which is "chosen", "not tuned: ..." with the reason, or "" where there is no rate to choose; and
+    `total_flops`, of the run and of the choice of its rate together, NaN where that has no record or, an
+    early one, does not say.
     """
-    choices = _choices(frame)
-    found = {path: _said(choices, frame.record(path)) for path in runs.path.unique()}
-    return runs.path.map(found).astype("string")
+    runs, choices = frame.runs[frame.runs.kind != "timing"], _choices(frame)
+    records = [frame.record(path) for path in runs.path]
+    keys = [_choice_of(record) for record in records]
+    return runs.assign(
+        tuning=pd.Series([_said(choices, key) for key in keys], index=runs.index, dtype="string"),
+        total_flops=[_total(choices, *both) for both in zip(keys, records, strict=True)],
+    )
 
 
 def refused(record: Record) -> str:
@@ -49,27 +56,15 @@ def refused(record: Record) -> str:
     return ""
 
 
-def total_flops(frame: Frame, runs: pd.DataFrame) -> pd.Series:
-    """For each row of runs the operations of the run and of the choice of its rate together; NaN where the
-    choice has no record or, an early one, does not say.
-    """
-    choices = _choices(frame)
-    return pd.Series(
-        [_total(choices, frame.record(path)) for path in runs.path], index=runs.index, dtype=float
-    )
-
-
-def _total(choices: dict[tuple[str, str, str], Record], record: Record) -> float:
+def _total(choices: dict[Key, Record], key: Key | None, record: Record) -> float:
     own = record.metrics.get("flops")
     own = np.nan if own is None else own
-    key = _choice_of(record)
     if key is None:
         return own
     return own + choices[key].metrics.get("flops", np.nan) if key in choices else np.nan
 
 
-def _said(choices: dict[tuple[str, str, str], Record], record: Record) -> str:
-    key = _choice_of(record)
+def _said(choices: dict[Key, Record], key: Key | None) -> str:
     if key is None:
         return ""
     if key not in choices:
@@ -78,13 +73,13 @@ def _said(choices: dict[tuple[str, str, str], Record], record: Record) -> str:
     return f"not tuned: {reason}" if reason else CHOSEN
 
 
-def _choices(frame: Frame) -> dict[tuple[str, str, str], Record]:
-    """The records of tunings by experiment, variant and configuration."""
+def _choices(frame: Frame) -> dict[Key, Record]:
+    """The records of tunings."""
     tunings = (record for record in frame.records.values() if record.config["kind"] == "tuning")
     return {(r.experiment, r.variant, _text(r.config)): r for r in tunings}
 
 
-def _choice_of(record: Record) -> tuple[str, str, str] | None:
+def _choice_of(record: Record) -> Key | None:
     """Which tuning a run has its rate from; None if it has none to choose, or is a tuning."""
     config = from_json(record.config) if record.config["kind"] != "timing" else None
     if not isinstance(config, Autoencoding) or config.tuning is None:

@@ -108,6 +108,13 @@ def shown(runs: pd.DataFrame, by: Sequence[str] = ("experiment", "variant")) -> 
     return finished.merge(best[RUN], on=RUN, how="inner")
 
 
+def select(rows: pd.DataFrame, **facts: Any) -> pd.DataFrame:
+    """The rows whose columns have these values."""
+    for name, value in facts.items():
+        rows = rows.loc[(rows[name] == value).fillna(False)]
+    return rows
+
+
 def curves(frame: Frame, runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Scores against what had been spent: a row for each seed and report of these runs, epoch 0 before
     fine-tuning; `seconds` and `flops` with pretraining. Runs that were not scored so are left out.

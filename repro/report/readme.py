@@ -12,7 +12,7 @@ import pandas as pd
 from repro.errors import UserError
 from repro.report import answer, eras, verdicts
 from repro.report.frame import RUN, Frame, shown
-from repro.report.tables import KINDS, ROW, build, csv, read_published, readable, stem, tables_folder, tidy
+from repro.report.tables import ROW, build, csv, read_published, readable, stem, tables_folder, tidy
 from repro.report.verdicts import Claim, Evidence, verdict
 from repro.runs.provenance import ROOT
 
@@ -36,7 +36,15 @@ class Questions(NamedTuple):
 def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
     """Every generated text of a profile, by path; the verdicts, the README and the index are of the paper
     profile alone.
+
+    Raises:
+        UserError: if nothing has been recorded.
     """
+    if not frame.records:
+        below, options = frame.folder / frame.profile, f"--profile {frame.profile} --results {frame.folder}"
+        raise UserError(
+            f"no records below {below}: `repro run {options}` or `repro time {options}` makes some"
+        )
     tables = tables_folder(frame.folder, frame.profile)
     contents = build(frame, asked.experiments) | eras.build(frame, asked.experiments)
     if frame.profile != "paper":
@@ -86,7 +94,7 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
 def _shown(frame: Frame) -> pd.DataFrame:
     """Of the runs that stand for their variants what tells them apart, and data, start and widths."""
     runs = shown(frame.runs)
-    return runs[runs.kind.isin(KINDS)].drop_duplicates(RUN)[[*ROW, "data", "start", "widths"]]
+    return runs[runs.kind != "timing"].drop_duplicates(RUN)[[*ROW, "data", "start", "widths"]]
 
 
 def index(experiments: Mapping[str, Any], frame: Frame, rulings: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from repro.errors import UserError
 from repro.evaluation.intervals import interval
-from repro.report.fairness import tuned
+from repro.report.fairness import judged
 from repro.report.frame import RUN, Frame, curves, shown
 from repro.runs.provenance import ROOT
 
@@ -19,7 +19,6 @@ COLUMNS += ["updates", "tuning", "device", "published", "source"]
 CURVES = ["train_squared_error", "test_squared_error"]
 CURVE_COLUMNS = ["experiment", "variant", "seed", "device", "load_per_core", "epoch", "updates", "flops"]
 CURVE_COLUMNS += ["seconds", *CURVES]
-KINDS = ("autoencoding", "tuning", "pca", "lsa")  # of runs, as opposed to timings
 ROW = [
     "experiment",
     "variant",
@@ -34,7 +33,7 @@ def build(frame: Frame, experiments: Mapping[str, Any]) -> dict[Path, str]:
     """Every experiment's tables, by path.
 
     Raises:
-        UserError: if nothing has been recorded, or two runs could not be told apart.
+        UserError: if two runs could not be told apart.
     """
     table, folder = tidy(frame, read_published()), tables_folder(frame.folder, frame.profile)
     against_time = learning_curves(frame)
@@ -46,9 +45,6 @@ def build(frame: Frame, experiments: Mapping[str, Any]) -> dict[Path, str]:
         contents[folder / f"{stem(name)}.csv"] = csv(rows)
         contents[folder / f"{stem(name)}_curves.csv"] = csv(points)
         contents[folder / f"{stem(name)}.md"] = markdown(rows, name, _note(frame, experiment))
-    if not contents:
-        below, remedy = frame.folder / frame.profile, f"`repro run --profile {frame.profile}` makes them"
-        raise UserError(f"no records below {below}: {remedy}")
     return contents
 
 
@@ -68,13 +64,12 @@ def tidy(frame: Frame, published: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UserError: if two runs could not be told apart, such as of an older configuration.
     """
-    runs = frame.runs[frame.runs.kind.isin(KINDS)]
+    runs = judged(frame)
     check_unambiguous(runs)
-    runs = runs.assign(tuning=tuned(frame, runs))
     rows = frame.rows.merge(runs[["path", "tuning"]], on="path").sort_values([*ROW, "seed"], kind="stable")
     by = [*RUN, "pretraining", "epochs", "tuning", "metric"]
     table = rows.groupby(by, dropna=False, sort=False).agg(
-        value=("value", "mean"),
+        value=("value", lambda values: values.mean(skipna=False)),
         low=("value", lambda values: interval(values.to_numpy(float))[0]),
         high=("value", lambda values: interval(values.to_numpy(float))[1]),
         n=("value", "size"),
@@ -125,7 +120,7 @@ def readable(rows: pd.DataFrame) -> str:
     cells = pd.DataFrame(
         {
             "variant": rows.variant + (rows.kind == "tuning").map({True: ", choice of rate", False: ""}),
-            "ours": rows.value.map(number),
+            "ours": ["diverged" if v != v else number(v) for v in rows.value],
             "95 % interval": [
                 f"{number(a)} to {number(b)}" if a == a else "–"
                 for a, b in zip(rows.low, rows.high, strict=True)

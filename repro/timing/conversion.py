@@ -42,5 +42,5 @@ def direct_run(path: Path = ROOT / "results" / "published.csv") -> DirectRun:
     """That of sutskever2013importance, from results/published.csv."""
     printed = read(path)
     printed = printed[(printed.experiment == "eras") & (printed.variant == "direct-run")]
-    numbers = {row.metric: int(row.value) for row in printed.itertuples()}
+    numbers = {metric: int(value) for metric, value in zip(printed.metric, printed.value, strict=True)}
     return DirectRun(printed.key.iloc[0], **numbers)

@@ -78,7 +78,7 @@ def time_rates(profile: str, results: Path, console: Console) -> list[Record]:
         workers = start_workers(stack, console)
         other = OtherWork(lambda: time.process_time() + sum(worker.spent() for worker in workers.values()))
         warn(other.largest, console)
-        origins = {part: worker.origin() for part, worker in workers.items()}
+        origins: dict[Part, dict[str, Any]] = {part: worker.origin() for part, worker in workers.items()}
         plan = list(groups(length, workers, peers(console)))
         work = (1 + length.repeats) * sum(effort(subject) for group in plan for subject in group)
         progress = Progress(console, work, time.perf_counter())

@@ -14,6 +14,7 @@ from repro.timing.machines import read
 from repro.training.flops import backprop_flops, stack_flops
 
 PIXELS = {"curves": 784, "mnist": 784, "faces": 625}  # of the data sets whose errors the paper prints
+INPUTS = PIXELS | {"reuters21578": 2000, "rcv1": 2000}  # numbers of a case
 ERROR = "test_squared_error"
 
 
@@ -38,16 +39,19 @@ def targets(path: Path = ROOT / "results" / "published.csv") -> dict[str, float]
     """The error that the paper printed for its pretrained network, by data set."""
     printed = read(path)
     printed = printed[(printed.variant == "pretrained-cg") & (printed.metric == ERROR)]
-    return {row.experiment: row.value for row in printed.itertuples() if row.experiment in PIXELS}
+    return {
+        data: error for data, error in zip(printed.experiment, printed.value, strict=True) if data in PIXELS
+    }
 
 
 def trajectory(record: Record) -> Trajectory:
-    """The trajectory of an autoencoder's run on one of those data sets.
+    """The trajectory of an autoencoder's run.
 
     Older records have no curves of flops and epochs: their last number is apportioned by evaluations, and a
     report is an epoch.
     """
     curves, config = record.curves, from_json(record.config)
+    assert isinstance(config, Autoencoding)
     evaluations = np.asarray(curves["evaluations"], float)
     epochs = np.asarray(curves.get("epochs", np.arange(len(evaluations)) + 1))
     spent = np.cumsum(evaluations * np.diff(epochs, prepend=0))
@@ -72,7 +76,7 @@ def pretraining(record: Record, config: Autoencoding, evaluations: float) -> tup
 
     All operations together are so many for each case: the cases are what they come to.
     """
-    sizes, stack = (PIXELS[config.data], *config.network.widths), 0.0
+    sizes, stack = (INPUTS[config.data], *config.network.widths), 0.0
     if isinstance(config.start, Pretrained):
         k = config.start.pretraining.contrastive.k
         stack = stack_flops(sizes, 1, tuple(layer_epochs(record)), k)
