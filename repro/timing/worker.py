@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -72,17 +73,14 @@ def serve(part: Part, pipe: Connection) -> None:
     """Answer the parent until it hangs up."""
     confine(part)
     child = Child()
-    while True:
-        try:
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+        while True:
             verb, *arguments = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
-        try:
-            pipe.send((True, getattr(child, verb)(*arguments)))
-        except KeyboardInterrupt:
-            return
-        except Exception as error:
-            pipe.send((False, f"{type(error).__name__}: {error}".splitlines()[0]))
+            try:
+                answer = True, getattr(child, verb)(*arguments)
+            except Exception as error:
+                answer = False, f"{type(error).__name__}: {error}".splitlines()[0]
+            pipe.send(answer)
 
 
 def confine(part: Part) -> None:
