@@ -74,6 +74,40 @@ def test_every_pixel_and_label_of_mnist_arrives_in_its_split(mnist_cache, monkey
     assert [path.name for path in mnist_cache.iterdir()] == ["mnist-1.0.0"]  # no working copy left behind
 
 
+SPELLINGS = {
+    "unpacked": lambda name: name.removesuffix(".gz"),
+    "dots": lambda name: name.removesuffix(".gz").replace("-idx", ".idx"),
+    "gzipped again": lambda name: name,
+    "dots, gzipped": lambda name: name.replace("-idx", ".idx"),
+}
+
+
+@needs_files
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_mnist_is_taken_as_people_have_it(tmp_path, monkeypatch, spelling):
+    (tmp_path / "mnist").mkdir()
+    for path in (RAW / "mnist").iterdir():
+        content, name = gzip.decompress(path.read_bytes()), SPELLINGS[spelling](path.name)
+        content = gzip.compress(content, 1) if name.endswith(".gz") else content
+        assert content != path.read_bytes()
+        (tmp_path / "mnist" / name).write_bytes(content)
+    built = {}  # what the builder is given: what it makes of that is the same for all of them
+    monkeypatch.setattr(mnist, "build", lambda _name, _sources, _scratch, files: built.update(files) or {})
+    mnist.decode(tmp_path, tmp_path)
+    assert list(built) == [source.filename for source in mnist.SOURCES]
+    for name, path in built.items():
+        assert np.array_equal(read_idx(path), read_idx(RAW / "mnist" / name))
+
+
+@needs_files
+def test_unpacked_files_give_the_same_arrays(cache, tmp_path):
+    (tmp_path / "mnist").mkdir()
+    for path in (RAW / "mnist").iterdir():
+        (tmp_path / "mnist" / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    data.prepare("mnist", tmp_path)
+    assert data.verify("mnist") == mnist.RECIPE.checksum
+
+
 @needs_files
 def test_a_carried_cache_loads_at_once_and_alone(mnist_cache, tmp_path):
     program = (
@@ -140,7 +174,7 @@ def test_idx_files_are_read_in_row_major_order(tmp_path, shape):
     ("content", "pattern"),
     [
         (gzip.compress(idx(np.zeros(9, np.uint8)))[:-9], "some.gz is no whole gzip file"),
-        (b"no gzip at all", "some.gz is no whole gzip file"),
+        (b"no gzip at all", "some.gz is no idx file of unsigned bytes"),
         (gzip.compress(b"\0\0\x0d\x01" + bytes(8)), "some.gz is no idx file of unsigned bytes"),
         (gzip.compress(idx(np.zeros(9, np.uint8))[:-1]), r"shape \(9,\) but holds 8 elements"),
         (gzip.compress(b"\0\0\x08\x02\0\0\0\0\0"), "some.gz is no idx file of unsigned bytes"),

@@ -120,6 +120,22 @@ def test_the_members_of_the_real_archive_are_the_registered_ones():
     assert sum(len(read_stories(name, content)) for name, content in members.items()) == 21_578
 
 
+@needs_files
+@pytest.mark.parametrize("form", ["extracted", "plain tar", "both"])
+def test_stories_are_taken_as_people_have_them(tmp_path, form):
+    folder = tmp_path / "reuters21578"
+    folder.mkdir()
+    if form != "extracted":
+        (folder / "reuters21578.tar").write_bytes(gzip.decompress(ARCHIVE.read_bytes()))
+    with tarfile.open(ARCHIVE) as archive:
+        stories = [member for member in archive if member.name.endswith(".sgm")]
+        for member in stories[: {"extracted": 22, "plain tar": 0, "both": 1}[form]]:
+            archive.extract(member, folder, filter="data")
+    where, files = reuters21578.members(tmp_path, tmp_path)
+    assert where == (folder if form == "extracted" else folder / "reuters21578.tar")
+    assert files == read_members(ARCHIVE, reuters21578.MEMBERS)
+
+
 # --- RCV1-v2 -----------------------------------------------------------------------------------------------
 def write_rcv1(folder, stories, topics=("C15", "CCAT", "E11")):
     """The six files with some stories each, {number: words}, stems eight a line; the topics take turns."""

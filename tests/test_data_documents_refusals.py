@@ -87,18 +87,29 @@ def test_an_archive_with_an_unsafe_or_wrong_member_is_refused(cache, raw, member
     assert is_empty(cache)
 
 
+def test_a_wrong_or_missing_extracted_file_is_refused_by_name(cache, raw):
+    (raw / "reuters21578/reuters21578.tar.gz").rename(raw / "reuters.tar.gz")
+    (raw / "reuters21578/reut2-000.sgm").write_bytes(SGML[:-1])
+    refused("raw/reuters21578 lacks reut2-001.sgm: fetch from", data.load, "reuters21578", data_dir=raw)
+    (raw / "reuters21578/reut2-001.sgm").write_bytes(GOOD[1][1])
+    refused("reut2-000.sgm is truncated: .* fetch it again", data.load, "reuters21578", data_dir=raw)
+    (raw / "reuters21578/reut2-000.sgm").write_bytes(SGML)
+    refused("reuters21578 has 4 different words, fewer", data.load, "reuters21578", data_dir=raw)
+    assert is_empty(cache)
+
+
 @pytest.mark.parametrize("keep", [0, 10, 200])
 def test_a_truncated_archive_is_refused(cache, raw, keep):
     path = raw / "reuters21578/reuters21578.tar.gz"
     path.write_bytes(path.read_bytes()[:keep])
-    refused("reuters21578.tar.gz (is truncated|lacks)", data.load, "reuters21578", data_dir=raw)
+    refused("reuters21578.tar.gz is (truncated|no whole gzip file)", data.load, "reuters21578", data_dir=raw)
     assert is_empty(cache)
 
 
 def test_a_missing_archive_is_named_and_so_is_a_missing_data_folder(cache, raw):
-    (raw / "reuters21578/reuters21578.tar.gz").unlink()
+    (raw / "reuters21578/reuters21578.tar.gz").rename(raw / "reuters21578/stories.zip")
     refused(
-        "raw/reuters21578 lacks reuters21578.tar.gz: fetch it from https",
+        "raw/reuters21578 lacks reuters21578.tar.gz .what lies there: 'stories.zip'.: fetch from https",
         data.load,
         "reuters21578",
         data_dir=raw,

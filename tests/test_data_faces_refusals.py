@@ -6,16 +6,20 @@ Only the test of the real file needs one, and those of the sample's pictures nee
 import hashlib
 import io
 import os
+import pickle
 import shutil
 import socket
 import time
+import zlib
 from importlib import metadata
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from refusal import is_empty, refused
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
+from sklearn.datasets import fetch_olivetti_faces
 
 from repro import data
 from repro.data import sources
@@ -44,6 +48,7 @@ def columns(monkeypatch):
     faces = np.random.default_rng(5).integers(0, 256, (4096, 400), dtype=np.uint8)
     upright = np.stack([faces[:, i].reshape(64, 64, order="F") for i in range(400)])
     monkeypatch.setattr(olivetti, "SHA256", hashlib.sha256(upright.tobytes()).hexdigest())
+    monkeypatch.setattr(olivetti, "BRIGHTEST", 255)
     return faces
 
 
@@ -62,10 +67,55 @@ def test_pictures_stand_upright_whatever_the_container(columns):
 
 
 @needs_file
-def test_the_real_pictures_are_those_of_scikit_learn():
-    found = olivetti.pictures(RAW)
+def test_the_real_pictures_are_those_of_scikit_learn(tmp_path):
+    found = olivetti.pictures(tmp_path, RAW)
     assert np.round(found[0, 0, :5] / 242, 4).tolist() == [0.3099, 0.3678, 0.4174, 0.4421, 0.5289]
     assert (found.min(), found.max()) == (0, 242)
+
+
+@needs_file
+def test_the_copies_of_scikit_learn_and_its_users_are_taken(tmp_path):
+    theirs, ours = tmp_path / "olivetti" / "olivetti_py3.pkz", olivetti.pictures(tmp_path, RAW)
+    theirs.parent.mkdir()
+    columns = loadmat(RAW / "olivetti" / "olivettifaces.mat")["faces"]
+    joblib.dump(columns.T.copy(), theirs, compress=6)
+    assert np.array_equal(olivetti.pictures(tmp_path, tmp_path), ours)
+    images = fetch_olivetti_faces(data_home=theirs.parent, download_if_missing=False).images
+    theirs.unlink()
+    assert images.dtype == np.float32 and images.max() == 1
+    np.save(theirs.parent / "olivetti_faces.npy", images)
+    assert np.array_equal(olivetti.pictures(tmp_path, tmp_path), ours)
+
+
+class Malice:
+    def __reduce__(self):
+        return pytest.fail, ("a pickle was obeyed",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "verdict"),
+    [
+        ("olivetti_py3.pkz", lambda kept: kept[:-9], "truncated, or no file of scikit-learn's"),
+        ("olivetti.pkz", lambda kept: zlib.compress(pickle.dumps([Malice(), kept])), "altered: its pictures"),
+        ("olivetti_py3.pkz", lambda kept: zlib.compress(bytes(1 << 21)), "altered: its pictures"),
+        ("olivetti_faces.npy", lambda kept: kept, "truncated, or no array of NumPy's"),
+        ("olivetti_faces.npy", lambda _: saved(np.zeros((400, 4096))), "another file: its array is float64"),
+        ("olivetti_faces.npy", lambda _: saved(np.full((400, 64, 64), 0.5)), "altered: its pictures"),
+        ("olivetti_faces.npy", lambda _: saved(np.array([Malice()])), "truncated, or no array of NumPy's"),
+    ],
+)
+def test_a_wrong_copy_is_refused_by_name(cache, raw, columns, name, content, verdict):
+    (raw / "olivetti" / "olivettifaces.mat").unlink()
+    joblib.dump(columns.T.copy(), raw / "kept.pkz", compress=6)
+    (raw / "olivetti" / name).write_bytes(content((raw / "kept.pkz").read_bytes()))
+    refused(f"raw/olivetti/{name} is {verdict}.*fetch it again from", data.load, "faces", data_dir=raw)
+    assert is_empty(cache)
+
+
+def saved(array) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
 
 
 def damaged(faces, **changes):
@@ -82,7 +132,7 @@ def damaged(faces, **changes):
         (lambda faces: b"<html>some page</html>" * 100, "is truncated, or no MATLAB file"),
         (lambda faces: matlab(faces, "digits"), "no MATLAB file with a matrix `faces` .KeyError"),
         (lambda faces: matlab(faces[:, :300]), r"is another file: .* shape \(4096, 300\)"),
-        (lambda faces: matlab(faces + 1j), "is another file: `faces` is complex128"),
+        (lambda faces: matlab(faces + 1j), "is another file: its array is complex128"),
         (lambda faces: damaged(faces, value=lambda grey: grey ^ 1), "is altered: its pictures have SHA-256"),
         (
             lambda faces: damaged(faces, dtype=float, value=lambda _: np.nan),
@@ -118,10 +168,11 @@ def test_a_wrong_file_is_refused_by_name(cache, raw, columns, content, verdict):
 
 
 def test_a_missing_file_is_named_and_not_downloaded(cache, raw, tmp_path, monkeypatch):
-    monkeypatch.setattr(olivetti, "answer", lambda: pytest.fail("asked the network"))
+    monkeypatch.setattr(sources, "answered", lambda *_: pytest.fail("asked the network"))
     monkeypatch.setenv("REPRO_DATA_DIR", str(raw))
-    (raw / "olivetti" / "olivettifaces.mat").unlink()
-    refused(f"{raw}/olivetti lacks olivettifaces.mat: fetch it from https://", data.load, "faces")
+    (raw / "olivetti" / "olivettifaces.mat").rename(raw / "olivetti" / "faces.mat")
+    message = refused(f"{raw}/olivetti lacks olivettifaces.mat .*: fetch from https://", data.load, "faces")
+    assert "(what lies there: 'faces.mat')" in message
     refused("the data folder .*/nowhere does not exist", data.load, "faces", data_dir=tmp_path / "nowhere")
     assert is_empty(cache)
 
@@ -151,9 +202,10 @@ def serve(monkeypatch, content, status=200):
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
 
 
-def test_a_download_gives_the_same_pictures(raw, columns, monkeypatch):
+def test_a_download_gives_the_same_pictures_and_says_nothing(raw, columns, monkeypatch, tmp_path, capfd):
     serve(monkeypatch, io.BytesIO(matlab(columns, compressed=True)))
-    assert np.array_equal(olivetti.pictures(None), olivetti.pictures(raw))
+    assert np.array_equal(olivetti.pictures(tmp_path, None), olivetti.pictures(tmp_path, raw))
+    assert capfd.readouterr() == ("", "")
 
 
 class BreaksOff(io.BytesIO):

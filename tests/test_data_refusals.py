@@ -3,13 +3,16 @@
 None of these tests needs the canonical files or a network.
 """
 
+import gzip
 import hashlib
 import json
 import shutil
 import socket
 import sys
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from refusal import is_empty, refused
 
 from repro import data
 from repro.data import prepared, sources
+from repro.data.faces import olivetti
 from repro.data.mnist import recipe as mnist
 from repro.data.recipe import SPLITS, Recipe, checksum, describe
 
@@ -33,12 +37,17 @@ def raw(tmp_path, monkeypatch):
     folder = tmp_path / "raw" / "mnist"
     folder.mkdir(parents=True)
     registered = []
-    for source in mnist.SOURCES:
+    for source in mnist.UNPACKED:
         content = source.filename.encode() * 50
-        (folder / source.filename).write_bytes(content)
+        (folder / source.filename).write_bytes(gzip.compress(content))
         registered.append(source._replace(size=len(content), sha256=hashlib.sha256(content).hexdigest()))
-    monkeypatch.setattr(mnist, "SOURCES", tuple(registered))
+    monkeypatch.setattr(mnist, "UNPACKED", tuple(registered))
     return folder.parent
+
+
+def repack(change):
+    """Damage to what a gzipped file holds."""
+    return lambda path: path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes()))))
 
 
 def flip(path: Path, at: int = -1) -> None:
@@ -51,27 +60,30 @@ def flip(path: Path, at: int = -1) -> None:
 @pytest.mark.parametrize(
     ("damage", "verdict"),
     [
-        (flip, "altered, or another file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "truncated"),
+        (flip, "no whole gzip file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "no whole gzip file"),
+        (repack(lambda content: content[:-1] + b"?"), "altered, or another file"),
+        (repack(lambda content: content[:-1]), "truncated"),
         (lambda path: path.write_bytes(b"some other file" * 1000), "altered, or another file"),
     ],
-    ids=["altered", "truncated", "wrong"],
+    ids=["gzip-altered", "gzip-truncated", "altered", "truncated", "wrong"],
 )
 def test_a_wrong_raw_file_is_refused_by_name(cache, raw, source, damage, verdict):
     damage(raw / "mnist" / source.filename)
-    refused(
-        f"{source.filename} is {verdict}.*fetch it again from {source.url}", data.load, "mnist", data_dir=raw
-    )
+    remedy = "fetch it again" if "gzip" in verdict else f"fetch it again from {source.url}"
+    refused(f"{source.filename} is {verdict}.*{remedy}", data.load, "mnist", data_dir=raw)
     assert is_empty(cache)
 
 
 @pytest.mark.parametrize("source", mnist.SOURCES, ids=lambda source: source.filename)
 def test_a_missing_raw_file_is_named_and_not_downloaded(cache, raw, source, monkeypatch):
-    monkeypatch.setattr(sources, "check_reachable", lambda *_: pytest.fail("asked the network"))
+    monkeypatch.setattr(sources, "answered", lambda *_: pytest.fail("asked the network"))
     monkeypatch.setenv("REPRO_DATA_DIR", str(raw))
     (raw / "mnist" / source.filename).unlink()
     message = refused(f"{raw}/mnist lacks {source.filename}: fetch from https://storage", data.load, "mnist")
     assert message.count(".gz") == 1  # the others are not said to be missing
+    (raw / "mnist" / "digits.zip").write_bytes(b"?")
+    refused(f"lacks {source.filename} .what lies there: 'digits.zip'.: fetch from", data.load, "mnist")
     assert is_empty(cache)
 
 
@@ -114,6 +126,26 @@ def test_no_network_is_reported_within_five_seconds(cache, monkeypatch, silent_h
     assert all(
         way in message for way in ("--data-dir", "REPRO_DATA_DIR", "REPRO_CACHE_DIR", "--profile quick")
     )
+    assert is_empty(cache)
+
+
+def test_the_three_seconds_run_until_the_last_of_several_hosts_answers(cache, monkeypatch, silent_host):
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", silent_host)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        moved = olivetti.SOURCE._replace(url=f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(olivetti, "SOURCE", moved)
+        start = time.perf_counter()
+        refused(f"olivetti cannot be downloaded from {moved.url} .no answer within 3 s", data.load, "faces")
+        assert time.perf_counter() - start < 5
     assert is_empty(cache)
 
 

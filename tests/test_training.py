@@ -114,6 +114,50 @@ def test_fewer_reports_are_of_the_same_training():
     assert_same(resumed.state, often.state)
 
 
+class Falls(NamedTuple):
+    params: jax.Array  # one less after every epoch
+
+
+FALLING = Trainer(
+    init=lambda key, params, inputs: Falls(params),
+    step=lambda key, state, batch: (
+        Falls(state.params - 1),
+        {"loss": jnp.log(state.params), "evaluations": 2},
+    ),
+)
+
+
+def fallen(starts, measure=None, **how):
+    """Six epochs of seeds whose loss is the logarithm of a number that falls by one an epoch."""
+    how = {"n_epochs": 6, "batch_size": 5, "measure": measure} | how
+    return fit(seeds(len(starts)), FALLING, jnp.array(starts), jnp.zeros((5, 1)), **how)
+
+
+def test_a_seed_that_has_diverged_ends_and_the_others_go_on():
+    fitted = fallen([3.0, 99.0, 1.0], measure=lambda params: {"score": params})
+    assert fitted.diverged.tolist() == [4, -1, 2] and fitted.n_epochs == 6
+    assert np.isfinite(fitted.curves["loss"]).sum(axis=1).tolist() == [3, 6, 1]
+    assert np.isfinite(fitted.curves["score"]).sum(axis=1).tolist() == [3, 6, 1]
+    assert np.isnan(fitted.state.params).tolist() == [True, False, True]
+    assert fitted.curves["evaluations"].tolist() == [[2.0] * 6] * 3, "what was spent is still counted"
+    alone = fallen([99.0], measure=lambda params: {"score": params})
+    assert_same(alone.curves, jax.tree.map(lambda x: x[1:2], fitted.curves))
+
+
+def test_training_ends_at_the_report_where_no_seed_is_left():
+    fitted = fallen([3.0, 1.0])
+    assert fitted.diverged.tolist() == [4, 2] and list(fitted.epochs) == [1, 2, 3, 4]
+    seldom = fallen([3.0, 1.0], report_every=3)
+    assert seldom.diverged.tolist() == [4, 2] and list(seldom.epochs) == [3, 6]
+    again = fallen([3.0, 1.0], monitor=Remembers(fitted))
+    assert list(again.epochs) == [1, 2, 3, 4], "a diverged run is not continued either"
+
+
+def test_a_score_that_is_no_number_ends_its_seed_too():
+    fitted = fallen([50.0, 60.0], measure=lambda params: {"score": 1 / (params - 48)})
+    assert fitted.diverged.tolist() == [2, -1] and fitted.n_epochs == 6
+
+
 def test_pretraining_climbs_on_hidden_means():
     """Layer by layer by hand: each RBM fitted alone on the means of the one below gives the same stack."""
     inputs = jr.uniform(jr.key(4), (20, 6))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from repro.data.sources import Source, unreachable
 from repro.errors import DataUnavailableError
 
 
-def build(name: str, sources: tuple[Source, ...], scratch: Path, manual_dir: Path | None) -> Arrays:
+def build(
+    name: str, sources: tuple[Source, ...], scratch: Path, files: Mapping[str, Path] | None = None
+) -> Arrays:
     """Run the `Builder` of `repro.data.<name>.builder` and read back all it has written, in order.
 
-    The raw files come from `manual_dir` if it is given and are downloaded otherwise. Downloads and the
+    The raw files are `files`, by name, if they are given and are downloaded otherwise. Downloads and the
     array_record files stay below `scratch`; whoever made that folder deletes it.
 
     Raises:
@@ -39,7 +42,8 @@ def build(name: str, sources: tuple[Source, ...], scratch: Path, manual_dir: Pat
     builder = importlib.import_module(f"repro.data.{name}.builder").Builder(
         data_dir=scratch, file_format="array_record"
     )
-    config = tfds.download.DownloadConfig(manual_dir=manual_dir, num_shards=1, verify_ssl=True)
+    builder.files = files
+    config = tfds.download.DownloadConfig(num_shards=1, verify_ssl=True)
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it announces itself by bare print
             builder.download_and_prepare(download_dir=scratch / "downloads", download_config=config)

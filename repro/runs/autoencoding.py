@@ -57,6 +57,8 @@ def autoencode(
     compile_seconds = started.compile_seconds + measure_compile_seconds + fitted.compile_seconds
     metrics = {name: fitted.curves[name][:, -1] for name in before}
     metrics |= {f"{name}_before": np.asarray(score) for name, score in before.items()}
+    if (fitted.diverged >= 0).any():
+        metrics["diverged_epoch"] = np.where(fitted.diverged >= 0, fitted.diverged, np.nan)
     cost = costs(config, architecture, fitted, len(train))
     metrics["flops"] = cost["flops"][:, -1]
     seconds = {"pretraining": started.seconds, "finetuning": fitted.seconds.sum(), "compile": compile_seconds}

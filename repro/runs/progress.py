@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
-import io
+import json
+import os
 import re
 import shutil
+import signal
+import sys
+import threading
 import time
 from copy import copy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import jax
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from repro.atomic import write_atomically
+from repro.runs.checkpoint import Checkpoints, find_artefact, keep_artefact
 from repro.training.fit import Fitted, Monitor
 
 SECONDS_BETWEEN_LINES = 10.0  # without a terminal
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
-CLOCK = ("seconds", "epochs", "compile_seconds")  # of `Fitted`
+FINISHED = "finished"  # what an artefact's folder holds when it is made; until then checkpoints of its phase
 
 
 class Watch(Monitor):
     """Shows one run's progress and keeps its checkpoints in a folder of its own; use as a context.
 
-    Work that runs may share is kept in a folder that they share, and stays when this run is over.
+    Work that runs may share is kept in the folder `artefacts`, and stays when this run is over. `about` says
+    which process this is; it is kept beside the checkpoints, with the time it has worked.
+
+    Within, Ctrl-C is heeded at the next report, when nothing is being computed: an exception in the middle of
+    a computation has ended in a segmentation fault. A second Ctrl-C ends the process at once.
     """
 
-    def __init__(self, title: str, folder: Path, shared: Path, console: Console):
-        self.title, self.folder, self.shared, self.console = title, folder, shared, console
+    def __init__(
+        self, title: str, folder: Path, artefacts: Path, console: Console, about: dict | None = None
+    ):
+        self.title, self.folder, self.artefacts, self.console = title, folder, artefacts, console
+        self.process = Process(folder / "processes", about or {})
+        self.stop = threading.Event()  # Ctrl-C was pressed
+        self.taken: list[dict] = []  # artefacts that this run started from, and what made them
+        self.diverged: dict[str, list[int]] = {}  # phase -> `Fitted.diverged`, of those where a seed did
+        self.shared = False  # whether `folder` is that of an artefact
+        self.open: list[Checkpoints] = []  # of the current phase
         self.began = self.said = self.kept = time.monotonic()
         self.restored = 0  # epochs of the current phase that an earlier process did
         self.bar = Progress(
@@ -44,28 +60,92 @@ class Watch(Monitor):
         )
 
     def __enter__(self) -> Watch:
+        self.process.log()
         self.bar.start()
+        self.handler = None
+        if threading.current_thread() is threading.main_thread():
+            self.handler = signal.signal(signal.SIGINT, self._interrupted)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.bar.stop()
+        try:
+            self._close()
+            self.process.log()
+            self.bar.stop()
+        finally:
+            if self.handler is not None:
+                signal.signal(signal.SIGINT, self.handler)
+        if self.stop.is_set() and exception[0] is None:
+            raise KeyboardInterrupt
 
     def restore(self, phase: str, start: Fitted) -> Fitted:
-        """The checkpoint of this phase, if an interrupted run left one that fits; else `start`."""
-        fitted = read_checkpoint(self._checkpoint(phase), start)
-        if fitted.n_epochs:
-            self._say(f"{phase} goes on from epoch {fitted.n_epochs}, done before")
-        self.began, self.restored = time.monotonic(), fitted.n_epochs
+        """What there is of this phase, if it fits: an artefact, or the latest checkpoint of an interrupted
+        run; else `start`.
+        """
+        self._close()
+        fitted = self._finished(phase, start) or self._latest(phase, start)
+        if _some(fitted.diverged):
+            self.diverged[phase] = fitted.diverged.tolist()
+        self.began = self.kept = time.monotonic()
+        self.restored = fitted.n_epochs
         for task in self.bar.task_ids:
             self.bar.remove_task(task)
         return fitted
 
+    def _finished(self, phase: str, start: Fitted) -> Fitted | None:
+        found = find_artefact(self.folder / FINISHED, start, self._say) if self.shared else None
+        if not found:
+            return None
+        fitted, made = found
+        self.taken.append({"phase": phase, "identity": self.folder.name, "made": made})
+        self._say(f"{phase} has been trained before, for {fitted.n_epochs} epochs")
+        return fitted
+
+    def _latest(self, phase: str, start: Fitted) -> Fitted:
+        self.open.append(Checkpoints(self.folder / re.sub("[^a-z0-9.]+", "-", phase)))
+        fitted = self.open[0].latest(start, self._say)
+        if fitted.n_epochs:
+            self._say(f"{phase} goes on from epoch {fitted.n_epochs}, done before")
+        return fitted
+
     def epoch_done(self, phase: str, fitted: Fitted, n_epochs: int) -> None:
-        """Show where we are; keep a checkpoint now and then, and always at the end of a phase."""
-        now, finished = time.monotonic(), fitted.n_epochs == n_epochs
-        if finished or now - self.kept > SECONDS_BETWEEN_CHECKPOINTS:
-            write_checkpoint(self._checkpoint(phase), fitted)
+        """Show where we are; keep a checkpoint now and then, and always at the end of a phase.
+
+        Raises:
+            KeyboardInterrupt: if Ctrl-C was pressed.
+        """
+        now, finished = time.monotonic(), fitted.over(n_epochs)
+        self._show(phase, fitted, n_epochs, now)
+        if finished and self.shared:
+            self._close()
+            keep_artefact(self.folder / FINISHED, fitted, self.process.entry())
+        elif finished or self.stop.is_set() or now - self.kept > SECONDS_BETWEEN_CHECKPOINTS:
+            self.open[0].save(fitted)
+            self.process.log()
             self.kept = now
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+
+    def sharing(self, work: str) -> Watch:
+        """The same, but for the artefact of this identity."""
+        other = copy(self)
+        other.folder, other.shared = self.artefacts / work, True
+        return other
+
+    def processes(self) -> list[dict]:
+        """Every process that has worked on this run, the first one first: what it said about itself, when it
+        `began`, and the `seconds` it worked, those lost after its last checkpoint not counted.
+        """
+        self.process.log()
+        return [json.loads(path.read_text()) for path in sorted(self.process.folder.iterdir())]
+
+    def forget(self) -> None:
+        """Remove the run's own checkpoints: the record has been written."""
+        self._close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _show(self, phase: str, fitted: Fitted, n_epochs: int, now: float) -> None:
+        finished = fitted.over(n_epochs)
         left = (now - self.began) / (fitted.n_epochs - self.restored) * (n_epochs - fitted.n_epochs)
         state = _latest_error(fitted) + ("" if finished else f", {timedelta(seconds=round(left))} left")
         if self.console.is_terminal:
@@ -73,16 +153,22 @@ class Watch(Monitor):
         elif finished or now - self.said > SECONDS_BETWEEN_LINES:
             self._say(f"{phase} epoch {fitted.n_epochs}/{n_epochs}, {state}")
             self.said = now
+        diverged = fitted.diverged.tolist()
+        if _some(fitted.diverged) and diverged != self.diverged.get(phase):
+            self.diverged[phase] = diverged
+            self._say(f"{phase} has diverged, {_where(diverged)}")
 
-    def sharing(self, work: str) -> Watch:
-        """The same, but with the checkpoints of this work."""
-        other = copy(self)
-        other.folder = self.shared / work
-        return other
+    def _interrupted(self, *_: object) -> None:
+        if self.stop.is_set():
+            os.write(2, b"repro: stopped at once; the same command goes on from the last checkpoint\n")
+            os._exit(130)
+        self.stop.set()
+        if sys.stderr.isatty():
+            os.write(2, b"\nrepro: stops at the next report; Ctrl-C again stops at once\n")
 
-    def forget(self) -> None:
-        """Remove the checkpoints: the record has been written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def _close(self) -> None:
+        while self.open:
+            self.open.pop().close()
 
     def _draw(self, phase: str, done: int, n_epochs: int, state: str) -> None:
         [task] = self.bar.task_ids or [self.bar.add_task("", total=n_epochs, state="")]
@@ -91,33 +177,37 @@ class Watch(Monitor):
     def _say(self, line: str) -> None:
         self.console.print(f"{self.title}: {line}", highlight=False, markup=False, soft_wrap=True)
 
-    def _checkpoint(self, phase: str) -> Path:
-        return self.folder / f"{re.sub('[^a-z0-9.]+', '-', phase)}.npz"
+
+class Process:
+    """An entry in the log of the processes that have worked on a run: a file for each, in one folder."""
+
+    def __init__(self, folder: Path, about: dict):
+        self.folder, self.about = folder, about
+        self.now, self.clock = datetime.now(UTC), time.perf_counter()
+
+    def entry(self) -> dict:
+        """What it is and how long it has worked."""
+        seconds = round(time.perf_counter() - self.clock, 2)
+        return {"began": f"{self.now:%Y-%m-%dT%H:%M:%SZ}", "seconds": seconds, **self.about}
+
+    def log(self) -> None:
+        """Write or renew its file."""
+        name = f"{self.now:%Y%m%dT%H%M%S.%f}.{os.getpid()}"
+        write_atomically(self.folder / name, json.dumps(self.entry()).encode())
 
 
-def write_checkpoint(path: Path, fitted: Fitted) -> None:
-    """Keep everything that training needs to go on bit for bit."""
-    content = io.BytesIO()
-    leaves = {f"leaf{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(fitted.state))}
-    curves = {f"curve_{name}": curve for name, curve in fitted.curves.items()}
-    clock = {name: np.asarray(getattr(fitted, name)) for name in CLOCK}
-    np.savez(content, allow_pickle=False, **leaves, **curves, **clock)
-    write_atomically(path, content.getvalue())
+def _some(diverged: np.ndarray) -> bool:
+    return bool((diverged >= 0).any())
 
 
-def read_checkpoint(path: Path, start: Fitted) -> Fitted:
-    """What was kept at `path`, shaped like `start`; `start` itself if nothing of that shape was."""
-    if not path.is_file():
-        return start
-    leaves, structure = jax.tree.flatten(start.state)
-    with np.load(path, allow_pickle=False) as kept:
-        state = [kept[name] for name in kept.files if name.startswith("leaf")]
-        if [leaf.shape for leaf in state] != [leaf.shape for leaf in leaves]:
-            return start
-        curves = {name.removeprefix("curve_"): kept[name] for name in kept.files if name.startswith("curve_")}
-        state = jax.tree.unflatten(structure, [jax.device_put(leaf) for leaf in state])
-        seconds, epochs, compile_seconds = (kept[name] for name in CLOCK)
-        return Fitted(state, curves, seconds, epochs, float(compile_seconds))
+def _where(diverged: list[int]) -> str:
+    """At which epoch, of how many seeds, and what follows."""
+    epochs = [str(epoch) for epoch in diverged if epoch >= 0]
+    at = f"from epoch {', '.join(epochs)} on its values are not numbers"
+    if len(diverged) == 1:
+        return f"{at}: it stops here"
+    rest = "all stop here" if len(epochs) == len(diverged) else "the others go on"
+    return f"{len(epochs)} of {len(diverged)} seeds, {at.replace('its', 'the')}: {rest}"
 
 
 def _latest_error(fitted: Fitted) -> str:

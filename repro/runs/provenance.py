@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+ENVIRONMENT = ("XLA_FLAGS", "NPROC", "OMP_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "JAX_ENABLE_X64")
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("repro", "experiments", "pyproject.toml", "constraints.txt")  # what can move a number
 
@@ -30,7 +31,8 @@ def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, A
         "device": cpu_name() if device.platform == "cpu" else device.device_kind,
         "processor": processor(),
         "cores": os.cpu_count(),
-        "threads": n_cores(),
+        "threads": n_cores(),  # rounding differs with their number: so many decide a number's last digits
+        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         **more,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,14 +17,19 @@ from rich.console import Console
 import repro.data
 from repro.data.dataset import Dataset
 from repro.errors import DataUnavailableError, UserError
+from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import Autoencoding, Config, Epochs, Pretrained, Tuning, deterministic, tuning_of
 from repro.runs.experiment import Experiment, check_profile
+from repro.runs.lock import claim
 from repro.runs.outcome import Outcome
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch
 from repro.runs.provenance import provenance, revision
 from repro.runs.record import Record, identity, load_record, record_path, save_records
 from repro.typed import as_json
+
+# what each process that worked on a run says of itself
+PROCESS = ("commit", "dirty", "device", "processor", "threads", "python", "packages")
 
 
 @dataclass(frozen=True)
@@ -171,15 +175,21 @@ def _records(session: _Session, variant: str, config: Config, n_seeds: int) -> l
 def _run_seeds(session: _Session, variant: str, config: Config, seeds: list[int], title: str) -> None:
     """Run some seeds as one program and write their records."""
     experiment, request = session.experiment, session.request
-    data, began = session.data(config.data), time.perf_counter()
+    claim(request.folder)
+    data = session.data(config.data)
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
-    of = identity(config, data.checksum, origin["platform"])
-    work = request.folder / ".checkpoints"
-    own = work / f"{experiment.name}.{of}.{'-'.join(map(str, seeds))}"
-    with Watch(title, own, work / f"{data.checksum[:8]}.{origin['platform']}", session.console) as watch:
+    of, learnt = identity(config, data.checksum, origin["platform"]), f"{data.checksum[:8]}.v{FORMAT_VERSION}"
+    side_by_side = "-".join(map(str, seeds))
+    own = request.folder / ".checkpoints" / f"{experiment.name}.{of}.{side_by_side}.v{FORMAT_VERSION}"
+    artefacts = request.folder / ".artefacts" / f"{origin['platform']}.{learnt}"
+    about = {name: origin[name] for name in PROCESS}
+    with Watch(title, own, artefacts, session.console, about) as watch:
         outcome = PROGRAMS[type(config)](config, data, jax.vmap(jax.random.key)(np.array(seeds)), watch)
+    processes = watch.processes()
     origin |= {
-        "wall_seconds": round(time.perf_counter() - began, 2),
+        "wall_seconds": round(sum(process["seconds"] for process in processes), 2),
+        "processes": processes,
+        "artefacts": watch.taken,
         "load_average": round(os.getloadavg()[1], 2),  # of five minutes; more than `cores`: slow clock
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }

@@ -38,11 +38,18 @@ class Fitted(NamedTuple):
     seconds: np.ndarray  # [reports] of training alone since the last: no compilation, no measuring
     epochs: np.ndarray  # [reports]: epochs done at each
     compile_seconds: float = 0.0
+    diverged: np.ndarray = np.zeros(
+        0, int
+    )  # [S]: the epoch, from 1, at which values ceased to be numbers, or -1
 
     @property
     def n_epochs(self) -> int:
         """Epochs done."""
         return int(self.epochs[-1]) if len(self.epochs) else 0
+
+    def over(self, n_epochs: int) -> bool:
+        """Whether there is nothing left to train: enough epochs, or no seed that has not diverged."""
+        return self.n_epochs >= n_epochs or (len(self.diverged) > 0 and bool((self.diverged >= 0).all()))
 
 
 class Monitor:
@@ -54,10 +61,13 @@ class Monitor:
         return start
 
     def epoch_done(self, phase: str, fitted: Fitted, n_epochs: int) -> None:
-        """Called after every epoch."""
+        """Called after every report."""
 
     def sharing(self, work: str) -> Monitor:
-        """Who watches work that other runs may do too, word for word; `work` tells it from all other."""
+        """Who watches work that other runs may do too, word for word; `work` tells it from all other.
+
+        What this one restores may be finished: a state with nothing but `params`.
+        """
         del work
         return self
 
@@ -82,7 +92,9 @@ def fit(
     """Train for n_epochs on inputs shared by all seeds, [N V], or given for each, [S N V].
 
     `measure` maps params (leading axis S) to scores [S]; it is asked after every `report_every` epochs and
-    after the last. After a report `enough` may end the training early.
+    after the last. A seed whose infos or scores are no longer finite has diverged: from that report on its
+    parameters are not numbers either, so that whatever is made of them shows it, and the other seeds go on;
+    training ends where none is left. After a report `enough` may end the training early.
 
     Raises:
         ValueError: if a minibatch is larger than the data.
@@ -92,14 +104,15 @@ def fit(
     over = None if inputs.ndim == 2 else 0
     keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
     state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys_init, params, inputs)
-    fitted = monitor.restore(phase, Fitted(state, {}, np.zeros(0), np.zeros(0)))
-    if fitted.n_epochs >= n_epochs or (fitted.n_epochs and enough(fitted)):
+    fitted = Fitted(state, {}, np.zeros(0), np.zeros(0), diverged=np.full(len(keys), -1))
+    fitted = monitor.restore(phase, fitted)
+    if fitted.over(n_epochs) or (fitted.n_epochs and enough(fitted)):
         return fitted
     draw = partial(minibatches, n_cases=inputs.shape[-2], batch_size=batch_size)
     epoch, began = over_seeds(partial(one_epoch, trainer), (0, over, 0)), time.perf_counter()
     epoch, _ = compile_ahead(epoch, fitted.state, inputs, draw(keys, jnp.int32(0)))
     fitted = fitted._replace(compile_seconds=fitted.compile_seconds + time.perf_counter() - began)
-    while fitted.n_epochs < n_epochs:
+    while not fitted.over(n_epochs):
         due = min(fitted.n_epochs - fitted.n_epochs % report_every + report_every, n_epochs)
         fitted = _report(fitted, lambda state, i: epoch(state, inputs, draw(keys, i)), due, measure)
         monitor.epoch_done(phase, fitted, n_epochs)
@@ -116,7 +129,11 @@ def _report(fitted: Fitted, epoch: Callable, due: int, measure: Callable | None)
         infos.append(info)
     seconds = time.perf_counter() - began
     mean = jax.tree.map(lambda *each: np.mean(each, axis=0), *infos)
-    latest = {**mean, **(measure(state.params) if measure else {})}
+    scores = measure(state.params) if measure else {}
+    diverged = _diverged(fitted, [*infos, scores], due)
+    if np.any(diverged != fitted.diverged):
+        state = state._replace(params=_no_numbers(state.params, diverged >= 0))
+    latest = {**mean, **{name: np.where(diverged >= 0, np.nan, x) for name, x in scores.items()}}
     curves = {
         name: np.concatenate([fitted.curves.get(name, np.zeros((len(x), 0))), np.asarray(x)[:, None]], axis=1)
         for name, x in latest.items()
@@ -126,7 +143,27 @@ def _report(fitted: Fitted, epoch: Callable, due: int, measure: Callable | None)
         curves=curves,
         seconds=np.append(fitted.seconds, seconds),
         epochs=np.append(fitted.epochs, due),
+        diverged=diverged,
     )
+
+
+def _diverged(before: Fitted, shown: list[dict], due: int) -> np.ndarray:
+    """For each seed the first epoch of those shown since `before` that has a value which is not finite."""
+    diverged = before.diverged
+    for i, values in enumerate(shown, before.n_epochs + 1):
+        finite = np.all([np.isfinite(x) for x in values.values()], axis=0)
+        diverged = np.where((diverged < 0) & ~finite, min(i, due), diverged)
+    return diverged
+
+
+def _no_numbers(params: PyTree, where: np.ndarray) -> PyTree:
+    """Parameters with leading axis S, those of the seeds at `where` replaced by NaN."""
+
+    def replaced(x):
+        mask = where.reshape(-1, *[1] * (x.ndim - 1))
+        return jnp.where(mask, jnp.full_like(x, jnp.nan), x) if jnp.issubdtype(x.dtype, jnp.inexact) else x
+
+    return jax.tree.map(replaced, params)
 
 
 def one_epoch(trainer, state, inputs, drawn):

@@ -18,6 +18,8 @@ from repro.training.contrastive import Contrastive, contrastive_trainer
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
 from repro.typed import choice
 
+PROGRAM = 1  # one more whenever the same choices give other numbers: layers trained before are then not taken
+
 
 @choice
 class Pretraining:
@@ -95,8 +97,11 @@ def pretrain(
 
 
 def _names(keys, config: Pretraining, units, stack: Stack, shape: tuple[int, ...]) -> Iterator[str]:
-    """What each layer's training is known by: a digest of all that decides it, the layers below included."""
-    digest = hashlib.sha256(repr((shape, config.batch_size)).encode())
+    """What each layer's training is known by: a digest of all that decides it but the data and the kind of
+    device, the layers below included.
+    """
+    precision = jax.config.values["jax_default_matmul_precision"]
+    digest = hashlib.sha256(repr((PROGRAM, precision, shape, config.batch_size)).encode())
     digest.update(np.asarray(jr.key_data(keys)).tobytes())
     for depth, (kinds, rbm) in enumerate(zip(units, stack, strict=True)):
         digest.update(repr((kinds, *config.layer(depth, kinds))).encode())

@@ -1,55 +1,14 @@
-"""The archive of Reuters-21578, from a data folder or its host: each member that is wanted, verified."""
+"""The archive of Reuters-21578: each member that is wanted, verified."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
-import zlib
 from pathlib import Path, PurePosixPath
 
-from repro.data.sources import Source, check_reachable, unreachable
-from repro.errors import DataUnavailableError, UserError
-
-PATIENCE = 30.0  # seconds without a byte before a download is given up
-
-
-def archive(name: str, source: Source, scratch: Path, data_dir: Path | None) -> Path:
-    """The archive in `<data_dir>/<name>`, or without a data folder downloaded into `scratch`; unverified.
-
-    Raises:
-        DataUnavailableError: it is not in the data folder, or cannot be downloaded.
-
-    """
-    if data_dir is None:
-        check_reachable(name, (source,))
-        return download(name, source, scratch / source.filename)
-    path = data_dir / name / source.filename
-    if not path.is_file():
-        absent = "" if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
-        raise DataUnavailableError(
-            f"{path.parent} lacks {source.filename}{absent}: fetch it from {source.url}, "
-            f"or leave out --data-dir and REPRO_DATA_DIR to download"
-        )
-    return path
-
-
-def download(name: str, source: Source, path: Path) -> Path:
-    """Fetch a file over the network into `path`.
-
-    Raises:
-        DataUnavailableError: the host refuses, falls silent or breaks off.
-
-    """
-    import requests
-
-    try:
-        with requests.get(source.url, stream=True, timeout=PATIENCE) as answer, path.open("wb") as file:
-            answer.raise_for_status()
-            for piece in answer.iter_content(1 << 20):
-                file.write(piece)
-    except requests.RequestException as error:
-        raise DataUnavailableError(unreachable(name, (source,), " ".join(str(error).split()[:30]))) from error
-    return path
+from repro.data.sources import Source, unpacked
+from repro.errors import UserError
 
 
 def read_members(path: Path, wanted: tuple[Source, ...]) -> dict[str, bytes]:
@@ -65,11 +24,11 @@ def read_members(path: Path, wanted: tuple[Source, ...]) -> dict[str, bytes]:
     """
     sources = {source.filename: source for source in wanted}
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with tarfile.open(fileobj=io.BytesIO(unpacked(path)), mode="r:") as archive:
             chosen = ((name, m) for m in archive if (name := check_safe(path, m)) in sources)
             found = {name: check_member(path, archive, m, sources[name]) for name, m in chosen}
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"{path} is truncated or no gzipped tar archive ({error}): fetch it again") from error
+    except (tarfile.TarError, OSError) as error:
+        raise UserError(f"{path} is truncated or no tar archive ({error}): fetch it again") from error
     if missing := [name for name in sources if name not in found]:
         raise UserError(f"{path} lacks {', '.join(missing)}: it is another archive; fetch {wanted[0].url}")
     return {name: found[name] for name in sources}

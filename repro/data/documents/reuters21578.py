@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from repro.data.documents.archive import archive, read_members
+from repro.data.documents.archive import read_members
 from repro.data.documents.sgml import read_stories
 from repro.data.documents.stored import random_halves, stored
 from repro.data.documents.table import N_WORDS, Document, tabulate
 from repro.data.documents.words import stemming
 from repro.data.recipe import Arrays, Recipe
-from repro.data.sources import Source, host, registered
+from repro.data.sources import Source, file_of, host, located, obtain, registered, verified
 
 MEMBERS = registered(Path(__file__).with_name("members.tsv"))
-ARCHIVE = Source(MEMBERS[0].url, 0, "", "reuters21578.tar.gz")
+ARCHIVE = Source(MEMBERS[0].url, 0, "", "reuters21578.tar.gz", ("reuters21578.tar",))
 
 
 def decode(scratch: Path, data_dir: Path | None) -> Arrays:
@@ -26,18 +26,30 @@ def decode(scratch: Path, data_dir: Path | None) -> Arrays:
     11,367 stories, none of them without a word: 5,115 / 568 / 5,684. The label is the topic that a story
     lists first, one of 82; the lists are in no particular order.
     """
-    path = archive("reuters21578", ARCHIVE, scratch, data_dir)
-    corpus = documents(path)
+    corpus = documents(*members(scratch, data_dir))
     table = tabulate("reuters21578", lambda: corpus, N_WORDS)
     return stored("reuters21578", table, random_halves(len(table.numbers)))
 
 
-def documents(path: Path) -> list[Document]:
-    """The stories of the archive that have topics, in order."""
+def members(scratch: Path, data_dir: Path | None) -> tuple[Path, dict[str, bytes]]:
+    """Where the SGML files are, an archive or a folder that it was extracted into, and what is in them.
+
+    Fails as `obtain`, `read_members` and `verified` do.
+    """
+    folder = data_dir / "reuters21578" if data_dir else None
+    if data_dir and folder and not file_of(ARCHIVE, folder) and any(file_of(one, folder) for one in MEMBERS):
+        paths = located("reuters21578", MEMBERS, data_dir)
+        return folder, {path.name: verified(path, one) for path, one in zip(paths, MEMBERS, strict=True)}
+    path = obtain("reuters21578", ARCHIVE, scratch, data_dir)
+    return path, read_members(path, MEMBERS)
+
+
+def documents(path: Path, files: dict[str, bytes]) -> list[Document]:
+    """The stories that have topics, in order; `path` is for messages."""
     stems = stemming()
     return [
         Document(story.number, story.topics[0], stems(story.text))
-        for name, content in read_members(path, MEMBERS).items()
+        for name, content in files.items()
         for story in read_stories(f"{path}: {name}", content)
         if story.topics
     ]

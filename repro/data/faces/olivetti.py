@@ -1,94 +1,112 @@
 """The 400 pictures of the Olivetti faces, from a data folder or from the address scikit-learn downloads.
 
 There are 40 people and 10 pictures of each in turn; AT&T Laboratories Cambridge, cut and equalised by
-S. Roweis. Several MATLAB files of the same pictures are about, hence what is verified is the pictures
-that a file decodes to, not the file.
+S. Roweis. Several files of the same pictures are about, in MATLAB's format and in those that scikit-learn and
+its users keep them in, hence what is verified is the pictures that a file decodes to, not the file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import threading
+import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from scipy.io import loadmat
 
-from repro.data.sources import PATIENCE, Source, unreachable
+from repro.data.sources import Source, obtain, read, unreachable
 from repro.errors import DataUnavailableError, UserError
 
 FOLDER = "olivetti"  # below the data folder
-FILE = "olivettifaces.mat"
 URL = "https://ndownloader.figshare.com/files/5976027"
-SOURCES = (Source(URL, 0, "", FILE),)  # neither size nor checksum: the file varies, its content does not
+# Neither size nor checksum: the file varies, its content does not.
+SOURCE = Source(URL, 0, "", "olivettifaces.mat", ("olivetti_py3.pkz", "olivetti.pkz", "olivetti_faces.npy"))
+BRIGHTEST = 242  # of the grey levels, which scikit-learn divides them by
 # of the upright pictures, shape (400, 64, 64), in row-major order:
 SHA256 = "a3f75007cc103363b61a63e06bec8ea4846407682ef6e7c9ae1eb9c1bd0e8a00"
 
 
-def pictures(data_dir: Path | None) -> UInt8[np.ndarray, "400 64 64"]:
-    """The pictures, upright and verified; grey levels 0..255.
+def pictures(scratch: Path, data_dir: Path | None) -> UInt8[np.ndarray, "400 64 64"]:
+    """The pictures, upright and verified; grey levels 0..255. A download is written into `scratch`.
 
     Raises:
-        DataUnavailableError: the file cannot be downloaded.
-        UserError: it is missing, damaged, or another one.
+        DataUnavailableError: the file is not in the data folder, or cannot be downloaded.
+        UserError: it is unreadable, damaged, or another one.
 
     """
-    if data_dir is None:
-        content = download()
-        try:
-            return decode(content)
-        except ValueError as error:
-            raise DataUnavailableError(unreachable(FOLDER, SOURCES, f"what came {error}")) from error
-    path = data_dir / FOLDER / FILE
+    path = obtain(FOLDER, SOURCE, scratch, data_dir)
     try:
-        return decode(local(path))
+        return decode(read(path), path.suffix)
     except ValueError as error:
+        if data_dir is None:
+            raise DataUnavailableError(unreachable(FOLDER, (SOURCE,), f"what came {error}")) from error
         raise UserError(f"{path} {error}; fetch it again from {URL}") from error
 
 
-def local(path: Path) -> bytes:
-    """The file in a data folder.
+class Format(NamedTuple):
+    """One way in which the pictures are kept."""
 
-    Raises:
-        DataUnavailableError: it is missing.
-        UserError: it cannot be read.
+    kind: str
+    read: Callable[[bytes], np.ndarray]
+    shape: tuple[int, ...]
+    upright: Callable[[np.ndarray], np.ndarray]  # from that shape to (400, 64, 64)
 
+
+def joblib_array(content: bytes) -> UInt8[np.ndarray, "400 4096"]:
+    """The array in a file of `joblib.dump`: its bytes stand at the end, before the one that stops the pickle.
+
+    Nothing is unpickled, because a pickle may call any function.
     """
-    if not path.is_file():
-        data_dir = path.parents[1]
-        absent = "" if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
-        raise DataUnavailableError(
-            f"{path.parent} lacks {path.name}{absent}: fetch it from {URL}, "
-            f"or leave out --data-dir and REPRO_DATA_DIR to download"
-        )
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): mend its permissions") from error
+    return np.frombuffer(zlib.decompress(content)[-1 - 400 * 4096 : -1], np.uint8).reshape(400, 4096)
 
 
-def decode(content: bytes) -> UInt8[np.ndarray, "400 64 64"]:
-    """The pictures in a MATLAB file: columns of `faces`, shape (4096, 400), each column-major.
+def from_columns(faces: np.ndarray) -> np.ndarray:
+    """Pictures of which each is a row, column-major."""
+    return faces.reshape(400, 64, 64).transpose(0, 2, 1)
+
+
+FORMATS = {
+    ".mat": Format(
+        "MATLAB file with a matrix `faces`",
+        lambda content: loadmat(io.BytesIO(content), variable_names=["faces"])["faces"],
+        (4096, 400),
+        lambda faces: from_columns(faces.T),
+    ),
+    ".pkz": Format("file of scikit-learn's", joblib_array, (400, 4096), from_columns),
+    ".npy": Format(
+        "array of NumPy's",
+        lambda content: np.load(io.BytesIO(content), allow_pickle=False),
+        (400, 64, 64),
+        lambda faces: faces,
+    ),
+}
+
+
+def decode(content: bytes, suffix: str = ".mat") -> UInt8[np.ndarray, "400 64 64"]:
+    """The pictures in a file of one of the FORMATS; greys from 0 to 1 are multiples of 1 / BRIGHTEST.
 
     Raises:
         ValueError: what is wrong with the file, as the end of a sentence that begins with its name.
 
     """
+    kept = FORMATS[suffix]
     try:
-        faces = np.asarray(loadmat(io.BytesIO(content), variable_names=["faces"])["faces"])
-    except Exception as error:  # the reader fails in many ways on bytes that are no MATLAB file
+        faces = np.asarray(kept.read(content))
+    except Exception as error:  # readers fail in many ways on bytes of another format
         reason = " ".join(f"{type(error).__name__} {error}".split()[:20])
-        raise ValueError(f"is truncated, or no MATLAB file with a matrix `faces` ({reason})") from error
-    if faces.shape != (4096, 400) or faces.dtype.kind not in "uif":
+        raise ValueError(f"is truncated, or no {kept.kind} ({reason})") from error
+    if faces.shape != kept.shape or faces.dtype.kind not in "uif":
         raise ValueError(
-            f"is another file: `faces` is {faces.dtype} of shape {faces.shape}, expected greys (4096, 400)"
+            f"is another file: its array is {faces.dtype} of shape {faces.shape}, expected greys {kept.shape}"
         )
     if strange := int(np.sum(~((faces >= 0) & (faces <= 255)))):  # not a number is neither
         raise ValueError(f"is altered: {strange} of its grey levels are not finite, or not within 0..255")
-    upright = faces.T.reshape(400, 64, 64).transpose(0, 2, 1).astype(np.uint8)
+    greys = np.rint(faces * BRIGHTEST) if faces.max() <= 1 else faces
+    upright = kept.upright(greys).astype(np.uint8)
     check(upright, SHA256)
     return upright
 
@@ -103,40 +121,3 @@ def check(pictures: np.ndarray, sha256: str) -> None:
     found = hashlib.sha256(np.ascontiguousarray(pictures).data).hexdigest()
     if found != sha256:
         raise ValueError(f"is altered: its pictures have SHA-256 {found}, expected {sha256}")
-
-
-def download() -> bytes:
-    """The file at URL, whose host has PATIENCE seconds to begin its answer, name resolution included.
-
-    It is asked in a daemon thread because no time limit of a socket covers name resolution.
-
-    Raises:
-        DataUnavailableError: no answer, a refusal, or one that breaks off; names the ways to do
-            without the network.
-
-    """
-    outcome: list[Any] = []
-    asker = threading.Thread(target=lambda: outcome.append(answer()), daemon=True)
-    asker.start()
-    asker.join(PATIENCE)
-    reply = outcome[0] if outcome else f"no answer within {PATIENCE:g} s"
-    if isinstance(reply, str):
-        raise DataUnavailableError(unreachable(FOLDER, SOURCES, reply))
-    try:
-        return reply.content
-    except OSError as error:  # every exception of requests is one
-        raise DataUnavailableError(unreachable(FOLDER, SOURCES, type(error).__name__)) from error
-
-
-def answer() -> Any:
-    """The beginning of the host's answer, or why there is none, in a few words.
-
-    By GET: the host forwards to an address that is signed for this method and refuses the question HEAD.
-    """
-    import requests  # what tensorflow-datasets downloads with: same proxies, same certificates
-
-    try:
-        reply = requests.get(URL, timeout=PATIENCE, stream=True)
-    except Exception as error:
-        return type(error).__name__
-    return reply if reply.status_code == requests.codes.ok else f"HTTP status {reply.status_code}"

@@ -26,8 +26,7 @@ FULL, SMALL = 414, 20  # patches per picture, in all and in the small sample
 
 def decode(scratch: Path, data_dir: Path | None) -> Arrays:
     """The full set, in some seconds and below 1 GB."""
-    del scratch
-    return assembled(olivetti.pictures(data_dir), FULL)
+    return assembled(olivetti.pictures(scratch, data_dir), FULL)
 
 
 def decode_sample(scratch: Path, data_dir: Path | None) -> Arrays:

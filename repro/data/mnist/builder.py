@@ -6,7 +6,7 @@ Imported only while the data set is being prepared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     name = "repro_mnist"  # not the stock builder's
     VERSION = tfds.core.Version(VERSION)
+    files: Mapping[str, Path] | None = None  # raw files that are here already, by their names at the host
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -38,7 +39,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager):
-        paths = dl_manager.download({source.filename: source.url for source in SOURCES})
+        paths = self.files or dl_manager.download({source.filename: source.url for source in SOURCES})
         return {
             split: self._generate_examples(
                 read_idx(Path(paths[f"{stem}-images-idx3-ubyte.gz"]))[cases],
