@@ -27,19 +27,8 @@ RATES = ["machine", "host", "variant", "program", "workload", "sizes", "part", "
 RATES += ["precision", "seeds", "of_curve", "metric", "value", "low", "high", "n", "load_per_core"]
 FASTER = ("gflops", "gigabytes_per_second", "fraction")  # metrics that are larger when calls are shorter
 RUN = ["data", "experiment", "variant", "start", "optimiser", "device"]
-MEASURED = [
-    *RUN,
-    "target",
-    "n",
-    "reached",
-    "seconds",
-    "low",
-    "high",
-    "updates",
-    "flops",
-    "updates_done",
-    "busy",
-]
+MEASURED = [*RUN, "target", "n", "reached", "diverged", "seconds", "low", "high", "updates", "flops"]
+MEASURED += ["updates_done", "busy"]
 CURVES = [*RUN, "busy", "n", "seconds", "updates", "flops", "value", "low", "high"]
 COMPUTED = ["data", "experiment", "variant", "runs_in_print", "updates", "flops"]
 DAYS = "computed days, "
@@ -306,7 +295,8 @@ def to_target(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
         seconds, updates, flops = arrived.mean(axis=0) if len(arrived) else [np.nan] * 3
         span = (arrived[:, 0].min(), arrived[:, 0].max()) if len(arrived) > 1 else (np.nan, np.nan)
         done = min(run.updates[-1] for run in runs)
-        counts = aim, len(runs), len(arrived)
+        diverged = sum(bool(np.isnan(run.error[-1])) for run in runs)
+        counts = aim, len(runs), len(arrived), diverged
         rows.append((*about, *counts, seconds, *span, updates, flops, done, busy(seeds)))
     return pd.DataFrame(rows, columns=MEASURED)
 
@@ -365,7 +355,8 @@ def _targets(of_runs: pd.DataFrame) -> str:
             line |= {"seconds": _number(row.seconds) + span + (", busy" if row.busy else "")}
             line |= {"updates": f"{row.updates:,.0f}", "flops": f"{row.flops:.3g}"}
         else:
-            line |= {"seconds": f"not reached in {row.updates_done:,.0f} updates"}
+            diverged = f", {row.diverged} diverged" if row.diverged else ""
+            line |= {"seconds": f"not reached in {row.updates_done:,.0f} updates{diverged}"}
             line |= {"updates": "–", "flops": "–"}
         rows.append(line)
     return _markdown(rows)
