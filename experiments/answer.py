@@ -27,6 +27,7 @@ from itertools import product
 import numpy as np
 
 from repro.report.answer import NOT_WORSE, WORSE, Cell, compared, error_of
+from repro.report.frame import select
 from repro.report.verdicts import Claim, Condition, Evidence, Lack, Measured, ratio
 from repro.runs.config import Autoencoding, Flops, Glorot, Network, Pretrained, Rates, Sparse, Start
 from repro.runs.experiment import Experiment, shorter
@@ -140,7 +141,7 @@ EXPERIMENT = Experiment(
 @lru_cache(maxsize=1)
 def all_cells(evidence: Evidence) -> list[Cell]:
     """Every data set, share and optimiser."""
-    return compared(evidence.frame, evidence.runs[evidence.runs.experiment == "answer"], RECIPE, SHARES)
+    return compared(evidence.frame, select(evidence.runs, experiment="answer"), RECIPE, SHARES)
 
 
 def cells(evidence: Evidence, data: str, share: str) -> list[Cell]:
