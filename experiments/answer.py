@@ -19,9 +19,16 @@ Run         repro run answer --profile paper --only tenth/reuters21578/pretraine
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 
+import numpy as np
+
+from repro.report.answer import NOT_WORSE, WORSE, Cell, compared, error_of
+from repro.report.frame import select
+from repro.report.verdicts import Claim, Condition, Evidence, Lack, Measured, ratio
 from repro.runs.config import Autoencoding, Flops, Glorot, Network, Pretrained, Rates, Sparse, Start
 from repro.runs.experiment import Experiment, shorter
 from repro.training.greedy import Pretraining
@@ -128,4 +135,74 @@ EXPERIMENT = Experiment(
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
     figures=("fig_answer",),
     claims=("C2a",),
+)
+
+
+@lru_cache(maxsize=1)
+def all_cells(evidence: Evidence) -> list[Cell]:
+    """Every data set, share and optimiser."""
+    return compared(evidence.frame, select(evidence.runs, experiment="answer"), RECIPE, SHARES)
+
+
+def cells(evidence: Evidence, data: str, share: str) -> list[Cell]:
+    """Of a data set and a share, one for each optimiser."""
+    return [cell for cell in all_cells(evidence) if (cell.data, cell.share) == (data, share)]
+
+
+def arms_of(data: str, share: str) -> dict[str, Autoencoding]:
+    """The variants of a data set and a share."""
+    budget = Flops(SHARES[share] * RECIPE[data])
+    return {name: arm for name, arm in VARIANTS.items() if arm.data == data and arm.budget == budget}
+
+
+def lacking(evidence: Evidence, variants: Iterable[str]) -> frozenset[Lack]:
+    """What any of these variants lacks: the best of them can be told when all are there."""
+    return frozenset().union(*(evidence.score("answer", variant, "flops").lacks for variant in variants))
+
+
+def same_optimiser(evidence: Evidence, data: str, share: str) -> Measured:
+    """The test error from the best random start over that from the pretrained one, with the optimiser whose
+    better arm has the lowest validation loss.
+    """
+    lacks = lacking(evidence, arms_of(data, share))
+    both = [(random, stack) for *_, random, stack in cells(evidence, data, share) if random and stack]
+    if not both:
+        return Measured(np.zeros(0), lacks)
+    random, stack = min(both, key=lambda arms: np.nanmin([np.inf, *(arm.valid_loss for arm in arms)]))
+    over = ratio(*(evidence.score("answer", arm.variant, error_of(arm)) for arm in (random, stack)))
+    return over._replace(lacks=over.lacks | lacks)
+
+
+def each(evidence: Evidence, low: float = -np.inf, high: float = np.inf, one_sided: bool = False):
+    """A condition on every data set and share."""
+    for data, share in product(RECIPE, SHARES):
+        text = f"{data}, {SHARES[share]:.0%} of the operations: random over pretrained, best optimiser"
+        over = same_optimiser(evidence, data, share)
+        yield Condition(text, over, low, high, case=data, one_sided=one_sided)
+
+
+def no_longer_helps(evidence: Evidence) -> Iterator[Condition]:
+    """C2a, upheld."""
+    yield from each(evidence, high=NOT_WORSE, one_sided=True)
+
+
+def still_helps(evidence: Evidence) -> Iterator[Condition]:
+    """C2a, refuted."""
+    yield from each(evidence, low=WORSE)
+
+
+CLAIMS = (
+    Claim(
+        key="C2a",
+        statement="With one and the same optimiser a pretrained start no longer helps",
+        upheld_if="with the best optimiser of CG, NAG, Adam, K-FAC, Hessian-free and Muon, equal operations "
+        "in all, the test error from the best random start, chosen on validation, is ≤ 1.05 × that from the "
+        "pretrained start, one-sided 95 %, with a tenth of the recipe's operations and with all of them, on "
+        "≥ 3 of 4 data sets",
+        refuted_if="it is > 1.10 × with a tenth and with all on ≥ 2 of 4",
+        upholding=no_longer_helps,
+        refuting=still_helps,
+        n_upholding=3,
+        n_refuting=2,
+    ),
 )

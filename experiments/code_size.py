@@ -13,8 +13,11 @@ Run         repro run code_size --profile paper
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
+from repro.report.verdicts import Claim, Condition, Evidence, Measured, largest, ratio
 from repro.runs.config import Autoencoding, Config, Epochs, Gaussian, Glorot, Network, PrincipalComponents
 from repro.runs.experiment import Experiment, shorter
 from repro.training.optimisers import Adam
@@ -93,4 +96,57 @@ EXPERIMENT = Experiment(
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
     figures=("fig_code_size",),
     claims=("C10",),
+)
+
+
+ORDER = (
+    "pretrained-cg",
+    "logistic-pca-18",
+    "pca-18",
+    "logistic-pca-6",
+)  # of experiments/curves.py, best first
+
+
+def extends_pca(evidence: Evidence) -> Iterator[Condition]:
+    """C10, upheld."""
+    for data in BELOW:
+        for baseline in ("pca", "logistic-pca"):
+            ratios = [
+                ratio(
+                    *(
+                        evidence.score("code_size", f"{data}/{name}-{n}")
+                        for name in ("pretrained-adam", baseline)
+                    )
+                )
+                for n in SIZES
+            ]
+            text = f"{data}: error over that of {baseline}, at the worst of the code sizes"
+            yield Condition(text, largest(ratios, how="ratio"), high=1)
+    for text, over in zip(*in_order(evidence), strict=True):
+        yield Condition(text, over, high=1)
+
+
+def is_ordered_otherwise(evidence: Evidence) -> Iterator[Condition]:
+    """C10, refuted."""
+    for text, over in zip(*in_order(evidence), strict=True):
+        yield Condition(text, over, low=1)
+
+
+def in_order(evidence: Evidence) -> tuple[list[str], list[Measured]]:
+    """On curves each error over the next larger, in words and numbers."""
+    pairs = list(pairwise(ORDER))
+    ratios = [ratio(*(evidence.score("curves", variant) for variant in pair)) for pair in pairs]
+    return [f"curves: {better} over {worse}" for better, worse in pairs], ratios
+
+
+CLAIMS = (
+    Claim(
+        key="C10",
+        statement="An extension of PCA",
+        upheld_if="the autoencoder is below PCA and logistic PCA at every code size from 2 to 60, and on "
+        "curves autoencoder-6 < logistic PCA-18 < PCA-18 < logistic PCA-6",
+        refuted_if="the order on curves differs",
+        upholding=extends_pca,
+        refuting=is_ordered_otherwise,
+    ),
 )

@@ -22,8 +22,14 @@ Run         repro run documents --profile paper
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
+from experiments import faces
+from repro.evaluation.retrieval import RANKS
+from repro.report.verdicts import Claim, Condition, Evidence, Lack, Measured, combine, largest, ratio
 from repro.runs.config import Autoencoding, Config, Epochs, Gaussian, Glorot, Network, Rates, SemanticAnalysis
 from repro.runs.experiment import Experiment, shorter
 from repro.training.optimisers import Adam
@@ -85,4 +91,67 @@ EXPERIMENT = Experiment(
     scores=("test_precision_at_1", "test_precision_at_7", "test_precision_at_127"),
     figures=("fig_4a", "fig_4bc"),
     claims=("C9",),
+)
+
+
+# C9 is about three kinds of data; it stands here because its criterion for documents is the longest
+
+
+def over_pca(evidence: Evidence, data: str) -> Measured:
+    """The error of the pretrained autoencoder over that of PCA with as many numbers."""
+    over = ratio(evidence.score(data, "pretrained-cg"), evidence.score(data, "pca"))
+    if data == "faces" and not faces.CUT_AS_IN_THE_PAPER:
+        over = over._replace(lacks=over.lacks | {Lack("patches cut as in the paper, see deviation 37", data)})
+    return over
+
+
+def corpus(evidence: Evidence) -> str:
+    """RCV1-v2, the paper's, if it has been run; else Reuters-21578."""
+    return "rcv1" if evidence.records("documents", "rcv1/pretrained-cg") else "reuters21578"
+
+
+def deficits(evidence: Evidence, baseline: str, last: int) -> list[Measured]:
+    """By how much the autoencoder finds fewer than a baseline does, at each rank up to the last."""
+    variants = [f"{corpus(evidence)}/{name}" for name in (baseline, "pretrained-cg")]
+    return [
+        combine(
+            np.subtract,
+            *(evidence.score("documents", variant, f"test_precision_at_{k}") for variant in variants),
+        )
+        for k in RANKS
+        if k <= last
+    ]
+
+
+def works_on_all_kinds(evidence: Evidence) -> Iterator[Condition]:
+    """C9, upheld."""
+    for data, bound in (("mnist", 0.35), ("faces", 0.97)):
+        yield Condition(f"{data}: error over that of PCA-30", over_pca(evidence, data), high=bound)
+    text = f"documents ({corpus(evidence)}): largest deficit to"
+    yield Condition(f"{text} LSA-10 at any rank", largest(deficits(evidence, "lsa-10", RANKS[-1])), high=0)
+    yield Condition(f"{text} LSA-50 at ranks 1 to 127", largest(deficits(evidence, "lsa-50", 127)), high=0)
+
+
+def loses_somewhere(evidence: Evidence) -> Iterator[Condition]:
+    """C9, refuted."""
+    for data in ("mnist", "faces"):
+        yield Condition(f"{data}: error over that of PCA-30", over_pca(evidence, data), low=1)
+    share = combine(
+        lambda *each: np.mean(np.greater(each, 0), axis=0), *deficits(evidence, "lsa-10", RANKS[-1])
+    )
+    text = f"documents ({corpus(evidence)}): share of ranks at which LSA-10 finds more"
+    yield Condition(text, share, low=0.6)
+
+
+CLAIMS = (
+    Claim(
+        key="C9",
+        statement="It works on real-valued, count and binary data",
+        upheld_if="MNIST ≤ .35 × PCA-30; faces ≤ .97 × PCA-30; documents: the autoencoder's 10 numbers above "
+        "LSA-10 at every rank and not below LSA-50 at ranks 1 to 127",
+        refuted_if="any loses to its linear baseline (documents: at 6 of the 10 ranks or more) at full "
+        "length, on data prepared as in the paper",
+        upholding=works_on_all_kinds,
+        refuting=loses_somewhere,
+    ),
 )

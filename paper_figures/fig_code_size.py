@@ -1,14 +1,12 @@
 """Test squared error against the size of the code: hinton2006science's extension of PCA (p. 505).
 
-One panel for each data set: deep autoencoders as in Figs. 2A and 2B but for the size of their code layer, and
-both kinds of PCA. Points are means over n seeds, with the 95 % interval as a band; both axes are logarithmic.
-What to look for: whether the pretrained autoencoder lies below both kinds of PCA at every size, and how many
-more numbers those need for the same error.
+One panel for each data set: deep autoencoders as in Figs. 2A and 2B but for the size of their code layer,
+and both kinds of PCA. Points are means over n seeds, with the 95 % interval as a band; both axes are
+logarithmic. What to look for: whether the pretrained autoencoder lies below both kinds of PCA at every
+size, and how many more numbers those need for the same error.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,37 +14,40 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from paper_figures.style import arms, house, lines
-from paper_figures.style.evidence import require, scores
-from paper_figures.style.wording import effort
+from paper_figures.style.evidence import require, scores, select
+from paper_figures.style.wording import DATA, about, counted, span
+from repro.report.frame import Frame
 
-PANELS = {"mnist": "MNIST", "curves": "curves"}
-ARMS = ["pretrained-adam", "glorot-adam", "logistic-pca", "pca"]
+LINE = ["start", "optimiser", "kind", "n_layers"]  # what the points of a line share
 
 
 @house.style()
-def draw(results: Path, profile: str) -> Figure:
-    """Draw the figure from the table of a profile."""
-    table = scores(results, profile, "code_size")
-    table[["line", "size"]] = table.index.str.extract(r"(.*)-(\d+)$").set_axis(table.index)
-    table = table.astype({"size": int}).sort_values("size")
-    shown = [data for data in PANELS if table.line.str.startswith(f"{data}/").any()]
-    require([f"{data}/pca" for data in shown], [*table.line], "code_size", profile)
-    figure = Figure(figsize=(6.5, 3.4), layout="constrained")
-    panels = figure.subplots(1, len(shown), squeeze=False)[0]
-    for axes, data in zip(panels, shown, strict=True):
-        _panel(axes, table[table.line.str.startswith(f"{data}/")])
-        axes.set_title(PANELS[data])
-    panels[0].set_ylabel(lines.ERROR)
-    house.mark(figure, profile)
+def draw(frame: Frame) -> Figure:
+    """Draw the figure from the frame of a profile."""
+    table = scores(frame, among=select(frame.rows, experiment="code_size"))
+    require(frame, table, "code_size", "any size")
+    datasets = [data for data in DATA if data in set(table["data"])]
+    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(datasets), squeeze=False)[0]
+    for axes, data in zip(panels, datasets, strict=True):
+        _panel(axes, select(table, data=data))
+        axes.set_title(DATA[data])
+    panels[0].set_ylabel(lines.NAME)
+    house.head(figure, frame, about(table))
     return figure
 
 
 def _panel(axes: Axes, table: pd.DataFrame) -> None:
-    for line in sorted(set(table.line), key=lambda line: ARMS.index(arms.arm(line))):
-        rows = table[table.line == line]
-        efforts = dict.fromkeys(effort(row) for _, row in rows.iterrows())
-        lines.scored(axes, line, rows["size"], rows, f"{arms.label(line)}  {'; '.join(efforts)}")
+    """A line for each arm, the lowest at the largest code first."""
+    of_line = [own.sort_values("code_size") for _, own in table.groupby(LINE, dropna=False, sort=False)]
+    of_line.sort(key=lambda own: own.value.iloc[-1])
+    for own in of_line:
+        first = own.iloc[0]
+        length = f"{counted(span(own.epochs), 'epoch')}, " if own.epochs.max() else ""
+        name = f"{arms.label(first)}  {length}n {span(own.n)}"
+        look = arms.Look(name, arms.colour(first), arms.marker(first), "-")
+        lines.scored(axes, look, first.variant, own.code_size, own)
     lines.scale_errors(axes, table.value)
-    axes.set(xscale="log", xlabel="size of the code", xticks=table["size"].unique())
+    axes.set(xscale="log", xlabel="size of the code", xticks=sorted(table.code_size.unique()))
     axes.xaxis.set(major_formatter="{x:g}", minor_locator=NullLocator())
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))

@@ -1,74 +1,74 @@
-"""Test squared error of every arm during fine-tuning, behind Fig. 2B of hinton2006science.
+"""Test squared error of every arm of MNIST during fine-tuning, behind Fig. 2B of hinton2006science.
 
-Left against epochs, right against seconds of training (no compiling, no measuring), where a pretrained arm
-begins when its pretraining ends and the others have no point at 0. Curves are means over n seeds with the
-range as a band; a dot here and there shows which arms lie under another. Thin lines are baselines; thin
-dashed lines and numbers in parentheses are published. The axis ends a little above the worst error after
-an epoch; random networks start higher. What to look for: arms that never leave the line of the mean image,
-and which arm is lowest, after how long.
+Left against epochs, on an axis of square roots, right against the operations spent, pretraining counted in:
+a pretrained arm begins when its pretraining ends, and the others have no point at 0. A colour for each
+start, a marker for each optimiser. Curves are means over n seeds with the range as a band. Thin lines are
+baselines; thin dashed lines and numbers in parentheses are published. The axis ends a little above the
+worst error after an epoch; random networks start higher. What to look for: arms that never leave the line
+of the mean image, and which arm is lowest, after how much.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures.style import arms, house, lines
-from paper_figures.style.evidence import curves, require, scores
-from paper_figures.style.wording import in_print, number
+from paper_figures.style import arms, eras, house, lines
+from paper_figures.style.evidence import of_run, require, runs_of, scores, select
+from paper_figures.style.wording import about, effort, in_print, number
+from repro.report.frame import Frame
+
+TICKS = (0, 1, 5, 20, 50, 100, 200)  # epochs
 
 
 @house.style()
-def draw(results: Path, profile: str) -> Figure:
-    """Draw the figure from the tables of a profile."""
-    table, trained = scores(results, profile, "mnist"), curves(results, profile, "mnist")
-    require(["pretrained-cg", "pca", "mean-image"], table.index, "mnist", profile)
-    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
+def draw(frame: Frame) -> Figure:
+    """Draw the figure from the frame of a profile."""
+    table = scores(frame, among=select(frame.rows, experiment="mnist"))
+    table = table.sort_values("value", kind="stable", ignore_index=True)
+    require(frame, table[table.epochs > 0], "mnist", "a trained network")
+    trained = eras.spent(frame, runs_of(frame, table))
+    looks = [look._replace(label=_label(look, *row)) for look, *row in _rows(table)]
+    figure = Figure(figsize=(6.5, 4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    labels = _labels(trained, table)
-    lines.learning(left, "epoch", trained, labels)
-    lines.learning(right, "seconds", trained[trained.seconds > 0], labels)
+    for i, (look, score) in enumerate(zip(looks, table.itertuples(), strict=True)):
+        own = of_run(trained, score)
+        if len(own):
+            lines.learning(left, "epoch", own, look, (i, len(table)))
+            lines.learning(right, "flops", own[own.flops > 0], look, (i, len(table)))
     lines.scale_epochs(left, trained, [*table.value, *table.published])
-    left.set_ylabel(lines.ERROR)
-    right.set(xscale="log", xlabel=f"seconds, pretraining included\n{_clock(trained)}")
-    right.xaxis.set_major_formatter("{x:g}")
-    _references(left, right, table, {*trained.variant})
-    columns = 3 if trained.device.nunique() == 1 else 2
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
-    house.mark(figure, profile)
+    left.set_xscale("function", functions=(np.sqrt, np.square))  # short runs and long ones
+    left.set_xticks([n for n in TICKS if n <= trained.epoch.max()])
+    left.set_ylabel(lines.NAME)
+    right.set(xscale="log", xlabel="operations (flops), pretraining included")
+    _references(left, right, table)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    house.head(figure, frame, about(table))
     return figure
 
 
-def _labels(trained: pd.DataFrame, table: pd.DataFrame) -> dict[str, str]:
-    """Best arm first."""
-    many = trained.device.nunique() > 1
-    return {
-        variant: f"{arms.label(variant)}  {number(score.value)}, n {score.n}"
-        + (f", {score.device}" if many else "")
-        for variant, score in table[table.index.isin(trained.variant)].sort_values("value").iterrows()
-    }
+def _rows(table: pd.DataFrame) -> list[tuple]:
+    return [*zip(arms.looks(table), table.itertuples(), strict=True)]
 
 
-def _clock(trained: pd.DataFrame) -> str:
-    """The machine, and whether other work ran on it: more than 1.1 threads for each core waited to run."""
-    busy = trained.load_per_core.max() > 1.1
-    return ", ".join(trained.device.unique()) + (", busy: times too long" if busy else "")
+def _label(look: arms.Look, score) -> str:
+    return f"{look.label}  {number(score.value)}, {effort(score)}"
 
 
-def _references(left: Axes, right: Axes, table: pd.DataFrame, trained: set[str]) -> None:
+def _references(left: Axes, right: Axes, table: pd.DataFrame) -> None:
     """Lines, named, of what is not trained and of what is published."""
     names = []
-    for variant, score in table.iterrows():
-        heights = {} if variant in trained else {"-": score.value}
+    for look, score in _rows(table):
+        heights = {} if score.epochs else {"-": score.value}
         ours = [number(value) for value in heights.values()]
         heights |= {(0, (6, 4)): score.published} if in_print(score) else {}
         for axes in (left, right):
             for dashes, height in heights.items():
-                axes.axhline(height, lw=0.6, ls=dashes, zorder=1, color=arms.colour(variant), gid=variant)
+                axes.axhline(height, lw=0.6, ls=dashes, zorder=1, color=look.colour, gid=score.variant)
         if heights:
-            name = " ".join([arms.label(variant), *ours, in_print(score)])
-            names.append((max(heights.values()), name, variant))
-    house.name_heights(right, names)
+            name = " ".join(filter(None, [look.label, *ours, in_print(score)]))
+            names.append((max(heights.values()), name, look.colour, score.variant))
+    if names:
+        house.name_heights(right, names)

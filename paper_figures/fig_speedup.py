@@ -2,58 +2,67 @@
 
 Each point divides two times of the same machine and run: seconds a case on one core over seconds a case on
 all cores, or on the GPU, by the JAX program; or of the program of 2006 over the JAX program, both on one
-core. Bars are the range of the timed calls. Grey: the published speed-ups of CD-1 [raina2009large]; a
-question mark: nobody has looked the number up in its source. What to look for: whether a GPU's lines in the
-two panels lie at the same height.
+core. Bars are the range of the timed calls. Grey: the published speed-ups of CD-1 [raina2009large], typed
+from its table and not yet compared with it again; of backprop it prints none. What to look for: whether a
+GPU's lines in the two panels lie at the same height.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from paper_figures.style import house
-from paper_figures.style.eras import of_eras, speedups
+from paper_figures.style.eras import speedups
+from paper_figures.style.evidence import command
 from repro.errors import RecordsMissingError
+from repro.report.frame import Frame
 from repro.timing.machines import published_speeds
 
 COLOURS = {"GPU over one core": "#0072b2", "all cores over one": "#009e73"}
 COLOURS |= {"JAX over the 2006 program": "#d55e00"}
 TITLES = {"cd1": "CD-1", "backprop": "backprop"}
+OUTLINE = [withStroke(linewidth=2, foreground="white")]
 MARKERS = "osD^v<>p*h"
 
 
 @house.style()
-def draw(results: Path, profile: str) -> Figure:
-    """Draw the figure from the table of a profile's rates.
+def draw(frame: Frame) -> Figure:
+    """Draw the figure from the timings of the frame of a profile.
 
     Raises:
         RecordsMissingError: if no two times can be compared.
     """
-    table = of_eras(results, profile)
-    table = table[(table.metric == "seconds_per_million_cases") & table.workload.isin(TITLES)]
-    pairs = speedups(table[~table.variant.str.contains("cases")])
+    pairs = speedups(frame)
+    pairs = pairs[pairs.workload.isin([*TITLES])]
     if pairs.empty:
-        raise RecordsMissingError(f"nothing to compare in {profile}: run `repro time --profile {profile}`")
-    figure = Figure(figsize=(6.5, 3.4), layout="constrained")
-    for axes, (workload, title) in zip(
-        figure.subplots(1, 2, sharex=True, sharey=True), TITLES.items(), strict=True
-    ):
+        where = f"{frame.folder / frame.profile} has no two timings to compare"
+        raise RecordsMissingError(f"{where}: run `{command(frame, 'time')}`")
+    figure = Figure(figsize=(6.5, 3.7), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, (workload, title) in zip(panels, TITLES.items(), strict=True):
         curves(axes, pairs[pairs.workload == workload])
         if workload == "cd1":
             published(axes)
+        else:
+            at = {"xycoords": "axes fraction", "ha": "right", "va": "top", "size": 6.5, "color": house.GREY}
+            axes.annotate("nothing of backprop in print", (0.99, 0.99), **at)
         axes.set(xscale="log", yscale="log", xlabel="weights of the layer", title=title)
         axes.axhline(1, color=house.GREY, lw=0.5, zorder=0)
         axes.yaxis.set_major_formatter("{x:g}")
-    left = figure.axes[0]
-    left.set_ylabel("times as fast")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    house.mark(figure, profile)
+    panels[0].set_ylabel("times as fast")
+    named = {}
+    for axes in panels:
+        lines, names = axes.get_legend_handles_labels()
+        named |= dict(zip(names, lines, strict=True))
+    figure.legend(named.values(), named, loc="outside lower center", ncols=2)
+    about = ["a timed minibatch of each size", "JAX in float32, the 2006 program in float64", "n 1 on each"]
+    house.head(figure, frame, house.DOT.join([*about, "grey: in print, typed once and not compared again"]))
     return figure
 
 
@@ -64,9 +73,13 @@ def curves(axes: Axes, pairs: pd.DataFrame) -> None:
             own = own.assign(weights=own.sizes.map(_weights)).sort_values("weights")
             spread = np.abs(own[["low", "high"]].to_numpy(float).T - own.value.to_numpy(float))
             look = {"color": COLOURS[kind], "marker": marker, "ms": 4, "capsize": 2}
-            axes.errorbar(
-                own.weights, own.value, spread, label=f"{kind}, {own.device.iloc[0]}", lw=1.2, **look
-            )
+            axes.errorbar(own.weights, own.value, spread, label=f"{kind}, {_machine(own)}", lw=1.2, **look)
+
+
+def _machine(own: pd.DataFrame) -> str:
+    """The device, and of a CPU how many cores it has here."""
+    first = own.iloc[0]
+    return first.device if first.part == "gpu" else f"{first.device}, {first.cores} cores"
 
 
 def _weights(sizes: str) -> int:
@@ -81,11 +94,11 @@ def published(axes: Axes) -> None:
     one, *others = speeds.groupby("machine", sort=False)
     for marker, (name, own) in zip("xP", others, strict=False):
         sizes = (own.visible * own.hidden).to_numpy()
-        mark = "?" if (own.sure == "unconfirmed").any() else ""
         times = one[1].value.to_numpy() / own.value.to_numpy()
-        label = f"{name} over one core, 2009 ({own.key.iloc[0]}{mark})"
+        label = f"{name} over one core, 2009, {own.key.iloc[0]}"
         axes.plot(sizes, times, ls="--", lw=1, color=house.GREY, marker=marker, ms=4, label=label)
     most = printed[printed.metric == "speedup_over_2_cores"].iloc[0]
     axes.axhline(most.value, ls=":", lw=0.8, color=house.GREY, zorder=0)
     text = f"{most.machine} over 2 cores, at most ({most.key})"
-    axes.annotate(text, (0.01, most.value), xycoords=axes.get_yaxis_transform(), va="bottom", size=6.5)
+    at = {"xycoords": axes.get_yaxis_transform(), "va": "top", "size": 6.5, "path_effects": OUTLINE}
+    axes.annotate(text, (0.01, most.value), **at)

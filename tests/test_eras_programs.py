@@ -201,14 +201,14 @@ def test_products_are_computed_for_every_minibatch(single_precision):
 # --- the plan -------------------------------------------------------------------------------------------
 
 
-def subjects(profile, lanes, peers=("sklearn", "torch")):
-    return [subject for group in groups(LENGTHS[profile], lanes, peers) for subject in group]
+def subjects(profile, parts, peers=("sklearn", "torch")):
+    return [subject for group in groups(LENGTHS[profile], parts, peers) for subject in group]
 
 
 @pytest.mark.parametrize("profile", LENGTHS)
 def test_every_subject_has_a_name_of_its_own_and_something_to_do(profile):
     found = subjects(profile, ("1core", "cpu", "gpu"))
-    names = [(subject.variant, subject.lane == "gpu") for subject in found]
+    names = [(subject.variant, subject.part == "gpu") for subject in found]
     assert len({*names}) == len(names)
     assert all(subject.n_batches >= 2 or subject.workload in ("matmul", "copy") for subject in found)
     assert not [s for s in found if s.program == "sklearn" and s.linear]
@@ -216,7 +216,7 @@ def test_every_subject_has_a_name_of_its_own_and_something_to_do(profile):
 
 def test_a_machine_without_gpu_or_peers_gets_the_rest():
     found = subjects("paper", ("cpu",), ())
-    assert {s.lane for s in found} == {"cpu"} and {s.program for s in found} == {
+    assert {s.part for s in found} == {"cpu"} and {s.program for s in found} == {
         "program2006",
         "jax",
         "numpy",
@@ -225,9 +225,9 @@ def test_a_machine_without_gpu_or_peers_gets_the_rest():
 
 def test_names():
     assert Subject("jax", "cd1", MNIST[0]).variant == "jax-cd1-784x1000"
-    one_core = Subject("program2006", "cd1", MNIST[0], precision="float64", lane="1core")
+    one_core = Subject("program2006", "cd1", MNIST[0], precision="float64", part="1core")
     assert one_core.variant == "program2006-cd1-784x1000-1core"
-    large = Subject("jax", "backprop", RAINA[0], LARGE_BATCH, lane="gpu", precision="tf32")
+    large = Subject("jax", "backprop", RAINA[0], LARGE_BATCH, part="gpu", precision="tf32")
     assert large.variant == "jax-backprop-576x1024-tf32-batch4096"
     assert Subject("jax", "cd1", RAINA[0], 192).variant == "jax-cd1-576x1024"
     assert Subject("jax", "cd1", MNIST[0], n_seeds=N_SEEDS).variant == "jax-cd1-784x1000-5seeds"

@@ -1,17 +1,23 @@
 """The stopwatch, the worker processes and the records of `repro time`."""
 
 import io
+import math
 import os
+import re
+import sys
 from dataclasses import replace
 
 import pytest
 from refusal import refused
 from rich.console import Console
 
+from repro.cli import main as cli
+from repro.cli import tables
 from repro.cli import time as timing
-from repro.runs.record import load_record
-from repro.timing import rates
-from repro.timing import worker as lane
+from repro.runs.record import load_records
+from repro.timing import load, rates
+from repro.timing import worker as workers
+from repro.timing.load import OtherWork
 from repro.timing.plan import LENGTHS
 from repro.timing.ranking import standing
 from repro.timing.rates import Timing, measured, time_rates
@@ -23,6 +29,7 @@ PRODUCTS, SQUARE = replace(CD, workload="matmul"), replace(CD, workload="matmul"
 COPY = Subject("jax", "copy", (1000,))
 ORIGIN = {"platform": "cpu", "device": "abacus", "host": "abacus", "cores": 4, "cores_used": 4}
 ORIGIN |= {"data_sha256": "", "commit": "0" * 40}
+IDLE = (0.5, 0.5, 0.5)  # load averages
 
 
 def test_calls_are_made_in_turn_and_the_first_round_does_not_count():
@@ -43,7 +50,7 @@ def test_metrics_by_hand():
         PRODUCTS: Timing([0.1], 0.0),
         replace(PRODUCTS, program="numpy"): Timing([0.05], 0.0),
         SQUARE: Timing([0.04], 0.0),
-        replace(SQUARE, lane="1core"): Timing([1e-9], 0.0),  # of another part of the machine
+        replace(SQUARE, part="1core"): Timing([1e-9], 0.0),  # of another part of the machine
         replace(SQUARE, precision="float64", program="numpy"): Timing([1e-9], 0.0),  # of another precision
         COPY: Timing([1e-6], 0.0),
     }
@@ -70,23 +77,26 @@ def test_metrics_by_hand():
 MADE = []
 
 
-class FakeWorker(lane.Worker):
+class FakeWorker(workers.Worker):
     """Takes a second for 10^12 operations, twice as long on one core, and as long as told to compile."""
 
-    def __init__(self, name):
-        self.name, self.prepared, self.closed = name, [], False
+    def __init__(self, part):
+        self.part, self.prepared, self.closed = part, [], False
         MADE.append(self)
 
-    def origin(self):
-        return ORIGIN | {"cores_used": 1 if self.name == "1core" else 4}
+    def provenance(self):
+        return ORIGIN | {"cores_used": 1 if self.part == "1core" else 4}
 
     def prepare(self, subject):
         self.prepared.append(subject)
         return 0.5 if subject.program == "jax" else 0.0
 
     def call(self, subject):
-        assert subject in self.prepared and subject.lane == self.name
-        return (2 if self.name == "1core" else 1) * (subject.flops or 1e9) / 1e12
+        assert subject in self.prepared and subject.part == self.part
+        return (2 if self.part == "1core" else 1) * (subject.flops or 1e9) / 1e12
+
+    def spent(self):
+        return 0.0
 
     def forget(self):
         self.prepared.clear()
@@ -100,21 +110,25 @@ def no_clock(monkeypatch):
     MADE.clear()
     monkeypatch.setattr(rates, "Worker", FakeWorker)
     monkeypatch.setattr(rates, "installed", lambda: {"sklearn": True, "torch": False})
-    monkeypatch.setattr(os, "getloadavg", lambda: (0.5, 0.5, 0.5))
+    monkeypatch.setattr(os, "getloadavg", lambda: IDLE)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
 
 
 def run(folder, profile="quick"):
     console = Console(record=True, width=200, file=io.StringIO())
-    paths = time_rates(profile, folder, console)
-    return [load_record(path) for path in paths], console.export_text()
+    return time_rates(profile, folder, console), console.export_text()
+
+
+def written(folder):
+    return load_records(folder / "quick", "eras")
 
 
 def test_a_run_writes_a_record_for_each_subject_and_closes_its_workers(tmp_path, no_clock):
-    records, said = run(tmp_path)
+    _, said = run(tmp_path)
     assert all(worker.closed and not worker.prepared for worker in MADE)
-    assert len({*(tmp_path / "quick" / "eras").iterdir()}) == len(records) > 50
+    records = written(tmp_path).values()
     by_name = {record.variant: record for record in records}
+    assert len(by_name) == len(records) > 50
     one, every = by_name["jax-cd1-784x1000-1core"], by_name["jax-cd1-784x1000"]
     assert one.metrics["seconds_per_epoch"] == pytest.approx(2 * 0.4704)  # of 470.4 GFLOP
     assert every.metrics["fraction_of_matmul"] == pytest.approx(1.0)
@@ -132,55 +146,114 @@ def test_another_run_replaces_the_rows_of_the_machine_and_adds_those_of_another(
 ):
     first, _ = run(tmp_path)
     run(tmp_path)
-    files = [*(tmp_path / "quick" / "eras").glob("*.json")]
-    assert len(files) == len(first)
+    assert len(written(tmp_path)) == len(first)
     monkeypatch.setitem(ORIGIN, "device", "slide rule")
     run(tmp_path)
-    assert len([*(tmp_path / "quick" / "eras").glob("*.json")]) == 2 * len(first)
+    assert len(written(tmp_path)) == 2 * len(first)
+
+
+def test_a_run_that_is_stopped_keeps_the_groups_that_it_timed(tmp_path, no_clock, monkeypatch, capsys):
+    calls = []
+
+    def call(self, subject):
+        calls.append(subject)
+        if subject.sizes == MNIST[1]:
+            raise KeyboardInterrupt
+        return 1.0
+
+    monkeypatch.setattr(FakeWorker, "call", call)
+    monkeypatch.setattr(sys, "argv", ["repro", "time", "--results", str(tmp_path)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 130 and all(worker.closed for worker in MADE)
+    said = capsys.readouterr().err
+    assert "the same command times everything anew" in said and "checkpoint" not in said
+    records = written(tmp_path).values()
+    assert {record.variant for record in records} == {s.variant for s in calls if s.sizes != MNIST[1]}
+    assert "jax-cd1-784x1000" in {record.variant for record in records}
 
 
 def test_a_busy_machine_is_said_to_be_busy(tmp_path, no_clock, monkeypatch):
     monkeypatch.setattr(os, "getloadavg", lambda: (4.5, 0.5, 0.5))
     records, said = run(tmp_path)
-    assert "the machine is busy (load 4.5 on 4 cores)" in said
+    assert said.count("the machine is busy (load 4.5 on 4 cores)") == 1
     assert records[0].provenance["load_average"] == 4.5
+
+
+def test_a_machine_that_becomes_busy_while_it_is_timed_is_noticed(tmp_path, no_clock, monkeypatch):
+    """Quiet before, busy once, quiet again: every record has the largest load, for each compares with all."""
+    loads = iter([IDLE, IDLE, (7.0, 0.0, 0.0)])
+    monkeypatch.setattr(os, "getloadavg", lambda: next(loads, IDLE))
+    _, said = run(tmp_path)
+    assert said.count("the machine is busy (load 7.0 on 4 cores)") == 1
+    assert {r.provenance["load_average"] for r in written(tmp_path).values()} == {7.0}
+
+
+def test_the_work_of_the_timing_itself_is_no_other_work(monkeypatch):
+    """Two cores computing for two minutes leave the kernel's average at 2 (1 - e^-2); the rest is others'."""
+    clock, spent = [100.0], [5.0]
+    monkeypatch.setattr(load.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.25, 0.0, 0.0))
+    other = OtherWork(lambda: spent[0])
+    own = 2 * (1 - math.exp(-2))
+    monkeypatch.setattr(os, "getloadavg", lambda: (own + 3.0, 0.0, 0.0))
+    for _ in range(4):
+        clock[0], spent[0] = clock[0] + 30, spent[0] + 60
+    assert other.read() == pytest.approx(3.0)
+    monkeypatch.setattr(os, "getloadavg", lambda: IDLE)
+    clock[0] += 60
+    assert other.read() == pytest.approx(3.0)  # the largest so far
 
 
 def test_without_affinity_the_one_core_rates_are_left_out(tmp_path, no_clock, monkeypatch):
     monkeypatch.setattr(rates, "confinable", lambda: False)
     records, said = run(tmp_path)
-    assert not [record for record in records if record.variant.endswith("1core")]
+    assert {record.config["part"] for record in records} == {"cpu"}
     assert "cannot tie a process to one core" in said
 
 
 def test_the_table_shows_where_this_machine_falls(tmp_path, no_clock):
     records, _ = run(tmp_path)
-    _, _, rows = standing(records)
-    own = [row for row in rows if row[0] == "jax-cd1-784x1000"]
-    assert ["jax-cd1-784x1000", "this machine", "1e+03"] in own
-    numbers = [float(row[-1]) for row in own]
+    [own] = [lines for lines in standing(records) if lines.title.startswith("jax-cd1-784x1000 ")]
+    assert ("this machine", "1e+03") in own.rows
+    numbers = [float(row[-1]) for row in own.rows]
     assert numbers == sorted(numbers, reverse=True) and len(numbers) >= 3
+    assert [row for row in own.rows if row[0] == "NVIDIA H200 (recorded)"]
 
 
-def test_the_command_prints_both_tables(tmp_path, no_clock, capsys):
+def test_the_command_prints_whole_tables_of_80_columns(tmp_path, no_clock, capsys, monkeypatch):
+    monkeypatch.setattr(timing.console, "_width", 80)
     timing.time_machine("quick", tmp_path)
     out = capsys.readouterr().out
-    assert "rates of this machine" in out and "among the recorded machines" in out
-    assert f"in {tmp_path / 'quick' / 'eras'}" in out
+    assert "cd1 784x1000, seconds for an epoch of MNIST" in out and "among the recorded machines" in out
+    assert "program2006, all cores, float64" in out and "…" not in out
+    assert len(re.findall("GFLOP/s", out)) > 5 and f"in {tmp_path / 'quick' / 'eras'}" in out
+    table = [line for line in out.splitlines() if re.search(r"core|%|recorded\)", line) and "`" not in line]
+    assert max(map(len, table)) <= 80
+
+
+def test_timing_a_machine_and_nothing_else_makes_the_tables_of_the_eras(tmp_path, no_clock, capsys):
+    timing.time_machine("quick", tmp_path)
+    assert f"`repro tables --profile quick --results {tmp_path}`" in capsys.readouterr().out
+    tables.tables(False, None, tmp_path)
+    page = (tmp_path / "quick" / "tables" / "eras.md").read_text(encoding="utf-8")
+    assert "| abacus, 4 cores" in page and "Quick profile: short calls; not evidence" in page
+    tables.tables(True, None, tmp_path)
+    refused("no records below .*paper: .* --results", tables.tables, False, "paper", tmp_path)
 
 
 # --- the real processes -----------------------------------------------------------------------------------
 
 
 def test_a_worker_is_tied_to_one_core_and_times_what_it_is_given():
-    if not lane.confinable():
+    if not workers.confinable():
         pytest.skip("this system cannot tie a process to a core")
-    worker = lane.Worker("1core")
+    worker = workers.Worker("1core")
     try:
-        origin = worker.origin()
-        small = Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2, lane="1core")
-        assert origin["cores_used"] == 1 and origin["platform"] == "cpu"
-        assert worker.prepare(small) > 0 and 0 < worker.call(small) < 60
+        about = worker.provenance()
+        small = Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2, part="1core")
+        assert about["cores_used"] == 1 and about["platform"] == "cpu"
+        assert worker.prepare(small) > 0 and 0 < worker.call(small) < 60 and worker.spent() > 0
         numpy = replace(small, program="program2006", precision="float64")
         assert worker.prepare(numpy) == 0 and worker.call(numpy) > 0
         refused("cannot prepare jax-cd1-6x-4-batch5", worker.prepare, replace(small, sizes=(6, -4)))
@@ -191,6 +264,14 @@ def test_a_worker_is_tied_to_one_core_and_times_what_it_is_given():
     finally:
         worker.close()
     assert not worker._process.is_alive()
+
+
+def test_a_worker_whose_parent_hangs_up_says_nothing(capfd):
+    worker = workers.Worker("cpu")
+    worker._pipe.send(("prepare", Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2)))
+    worker._pipe.close()
+    worker._process.join(60)
+    assert worker._process.exitcode == 0 and capfd.readouterr().err == ""
 
 
 def test_the_folder_must_be_writable(tmp_path):

@@ -160,7 +160,7 @@ def test_finetuning_gives_the_weights_of_the_pipeline(both):
 
 def test_the_program_imports_numpy_and_nothing_of_the_rest():
     for module in (program2006, conjugate2006):
-        tree = ast.parse(Path(module.__file__).read_text())
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         names |= {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
         outside = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}

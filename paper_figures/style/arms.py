@@ -1,93 +1,144 @@
-"""One colour per arm in all figures, a dash pattern per suffix, and names for readers."""
+"""A colour for each start, a marker for each optimiser, and names for readers: from what a run was, never
+from how its variant is called.
+
+A run is a row of the frame, or whatever else has its columns as attributes.
+"""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-import seaborn as sns
+import pandas as pd
 
-COLOURS = {  # Okabe and Ito's palette, which colour-blind readers can tell apart, and a few darker tones
-    "pretrained-cg": "#0072b2",
-    "pretrained-adam": "#56b4e9",
-    "gaussian-cg": "#d55e00",
-    "glorot-cg": "#e69f00",
-    "glorot-adam": "#009e73",
-    "logistic-pca": "#b8558f",
-    "pca": "#7f3c8d",
-    "lsa": "#994455",
-    "mean-image": "#666666",
-    "sparse-nag": "#8c2d04",
-    "sparse-hf": "#1b1b1b",
-    "sparse-kfac": "#a6761d",
-    "sparse-adam": "#66a61e",
-    "glorot-nag": "#e7298a",
-    "he-adam": "#cc3311",
-    "he-muon": "#7570b3",
-    "pretrained-nag": "#2166ac",
-    "pretrained-hf": "#08306b",
+MEAN_IMAGE, PCA, LSA, LOGISTIC_PCA = "mean image", "PCA", "LSA", "logistic PCA"
+COLOURS = {  # Okabe and Ito's, for colour-blind readers, and two more; tests/test_figures.py holds them apart
+    "pretrained": "#0072b2",
+    "gaussian": "#d55e00",
+    "fan-in": "#661100",
+    "glorot": "#e69f00",
+    "sparse": "#009e73",
+    "he": "#cc79a7",
+    LOGISTIC_PCA: "#56b4e9",
+    PCA: "#000000",
+    LSA: "#000000",  # never beside PCA
+    MEAN_IMAGE: "#666666",
 }
-DASHES = [(0, (5, 1.2)), (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2))]
-WORDS = {
-    "cg": "CG",
-    "hf": "HF",
-    "nag": "NAG",
-    "adam": "Adam",
-    "gaussian": "Gaussian",
-    "glorot": "Glorot",
-    "2d": "2-D code",
-    "l2": "L2",
-    "he": "He, ReLU",  # but with Muon, see NAMES
-    "kfac": "K-FAC",
-    "lbfgs": "L-BFGS",
-    "sgd": "SGD",
-    "muon": "Muon",
-}
-NAMES = {"pca": "PCA", "logistic-pca": "logistic PCA", "mean-image": "mean image", "lsa": "LSA"}
-NAMES |= {"he-muon": "He, GELU, Muon"}
+MARKERS = {"cg": "o", "nag": "s", "adam": "^", "muon": "P", "kfac": "D", "hf": "v", "lbfgs": "*"}
+MARKERS |= {"sgd": "X", "momentum": "h"}
+STARTS = {"pretrained": "pretrained", "gaussian": "Gaussian", "fan-in": "fan-in", "glorot": "Glorot"}
+STARTS |= {"sparse": "sparse", "he": "He"}
+OPTIMISERS = {"sgd": "SGD", "momentum": "momentum", "cg": "CG", "lbfgs": "L-BFGS", "hf": "HF", "nag": "NAG"}
+OPTIMISERS |= {"adam": "Adam", "kfac": "K-FAC", "muon": "Muon"}
+ACTIVATIONS = {"logistic": "", "relu": "ReLU", "gelu": "GELU"}
+USUAL_SCALE = {"pretrained": 0.1, "gaussian": 0.1}  # standard deviations; of the other starts a factor, 1
+DASHES = ["-", (0, (1, 1)), (0, (5, 1.2)), (0, (4, 1, 1, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2))]
 
 
-def arm(variant: str) -> str:
-    """The arm that a variant belongs to: a known one it starts with, else its words without digits.
+class Look(NamedTuple):
+    """How a run is drawn and called."""
 
-    A data set in front, as in `rcv1/pretrained-cg`, does not matter, here or below.
+    label: str
+    colour: str
+    marker: str
+    dashes: Any
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """For `Axes.plot`."""
+        return {"color": self.colour, "marker": self.marker, "ls": self.dashes}
+
+
+def family(run: Any) -> str:
+    """What decides the colour: the start, or what no start was needed for."""
+    if run.kind == "pca":
+        return PCA if run.code_size else MEAN_IMAGE
+    if run.kind == "lsa":
+        return LSA
+    return LOGISTIC_PCA if run.n_layers == 1 else run.start
+
+
+def optimiser(run: Any) -> str | None:
+    """The optimiser, where stochastic gradients with momentum are one of their own; None if nothing was
+    trained.
     """
-    variant = variant.rpartition("/")[2]
-    known = [name for name in COLOURS if f"{variant}-".startswith(f"{name}-")]
-    words = [word for word in variant.split("-") if not any(letter.isdigit() for letter in word)]
-    return max(known, key=len) if known else "-".join(words) or variant
+    if run.kind in ("pca", "lsa"):
+        return None
+    return "momentum" if run.optimiser == "sgd" and run.momentum > 0 else run.optimiser
 
 
-def colour(variant: str) -> str:
-    """The colour of the variant's arm in every figure; of an unknown arm, a hue that its name decides."""
-    name = arm(variant)
-    return COLOURS.get(name) or sns.husl_palette(1, h=_hash(name) % 360 / 360, l=0.5).as_hex()[0]
+def colour(run: Any) -> str:
+    """The colour of the run in every figure."""
+    return COLOURS[family(run)]
 
 
-def dashes(variant: str) -> str | tuple:
-    """Solid for an arm as it stands, a dash pattern that the suffix decides for its variants."""
-    suffix = _suffix(variant)
-    return DASHES[_hash(suffix) % len(DASHES)] if suffix else "-"
+def marker(run: Any) -> str:
+    """The marker of its optimiser in every figure; a point for what was not trained."""
+    found = optimiser(run)
+    return MARKERS[found] if found else "."
 
 
-def label(variant: str) -> str:
-    """The variant's name for readers."""
-    name, suffix = arm(variant), _suffix(variant)
-    if name in NAMES and suffix.isdigit():
-        return f"{NAMES[name]}-{suffix}"
-    words = [NAMES[name]] if name in NAMES else _words(name)
-    return ", ".join([*words, *_words(suffix)])
+def label(run: Any) -> str:
+    """Start, kind of units if not logistic, and optimiser; or the name of a baseline."""
+    name = family(run)
+    if name not in STARTS:
+        return name
+    words = [STARTS[name], ACTIVATIONS[run.activation], OPTIMISERS[optimiser(run) or ""]]
+    return ", ".join(filter(None, words))
 
 
-def _suffix(variant: str) -> str:
-    return variant.rpartition("/")[2].removeprefix(arm(variant)).strip("-")
+def sized(run: Any) -> str:
+    """The label of a code of so many numbers, such as PCA-18."""
+    return f"{label(run)}-{run.code_size}"
 
 
-def _words(text: str) -> list[str]:
-    """`rate.01` becomes `rate .01`: a number stands apart from its name; `100-50-6` are widths and stay."""
-    if text.replace("-", "").isdigit():
-        return [text]
-    return [WORDS.get(word, word.replace(".", " .", 1)) for word in text.split("-") if word]
+def usual_scale(run: Any) -> bool:
+    """Whether the start is drawn at its usual scale."""
+    return run.start_scale == USUAL_SCALE.get(run.start, 1.0)
 
 
-def _hash(text: str) -> int:
-    return int(hashlib.sha256(text.encode()).hexdigest(), 16)
+def looks(runs: pd.DataFrame, facts: Iterable[str] | None = None) -> list[Look]:
+    """How to draw each of these runs, in their order: no two alike.
+
+    A label says, beside start and optimiser, what most of these runs do not share: size of the code, layers,
+    scale of the start, weight decay, or those of them in `facts`. Runs of one colour and marker get a dash
+    pattern each.
+    """
+    extras = {fact: EXTRAS[fact] for fact in EXTRAS if facts is None or fact in facts}
+    rows = list(runs.itertuples())
+    networks = [run for run in rows if run.kind == "autoencoding"]
+    common = {name: _most(getattr(run, name) for run in networks) for name in extras}
+    found, seen = [], []
+    for run in rows:
+        name, place = label(run), (colour(run), marker(run))
+        if run.kind in ("pca", "lsa"):
+            alike = [other for other in rows if family(other) == family(run)]
+            name = sized(run) if len({other.code_size for other in alike}) > 1 else name
+        elif family(run) != LOGISTIC_PCA:
+            extra = [say(run) for fact, say in extras.items() if getattr(run, fact) != common[fact]]
+            name = ", ".join(filter(None, [name, *extra]))
+        found.append(Look(name, *place, DASHES[seen.count(place) % len(DASHES)]))
+        seen.append(place)
+    return found
+
+
+def _most(values: Iterable[Any]) -> Any:
+    """The most frequent, the first of several."""
+    values = list(values)
+    return max(values, key=values.count) if values else None
+
+
+def _scale(run: Any) -> str:
+    if usual_scale(run):
+        return ""
+    if run.start in USUAL_SCALE:
+        return f"sd {run.start_scale:g}".replace("0.", ".")
+    return f"×{run.start_scale:g}"
+
+
+EXTRAS = {
+    "code_size": lambda run: f"code of {run.code_size}",
+    "n_layers": lambda run: f"{run.n_layers} layers",
+    "start_scale": _scale,
+    "l2": lambda run: f"L2 {run.l2:g}" if run.l2 else "",
+}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from paper_figures.style.evidence import require, select
+from repro.report.frame import Frame
 
-from paper_figures.style.evidence import scores
-
-NAMES = {"rcv1": "Reuters RCV1", "reuters21578": "Reuters-21578"}
+CORPORA = ("rcv1", "reuters21578")  # the paper's first
 
 
 def precision_at(k: int) -> str:
@@ -14,7 +13,14 @@ def precision_at(k: int) -> str:
     return f"test_precision_at_{k}"
 
 
-def corpus(results: Path, profile: str, arm: str) -> str:
-    """RCV1, the paper's, if the arm was run on it; else Reuters-21578."""
-    known = scores(results, profile, "documents", precision_at(1)).index
-    return "rcv1" if f"rcv1/{arm}" in known else "reuters21578"
+def corpus(frame: Frame) -> str:
+    """RCV1, the paper's, if a network was pretrained on it; else Reuters-21578.
+
+    Raises:
+        RecordsMissingError: if there are records of neither.
+    """
+    runs = select(frame.runs, experiment="documents")
+    require(frame, runs, "documents", "any variant")
+    pretrained = select(runs, kind="autoencoding", start="pretrained")
+    known = set((pretrained if len(pretrained) else runs)["data"])
+    return next(data for data in CORPORA if data in known)

@@ -1,94 +1,122 @@
-"""What the figures read: tables and the records' arrays, or one line on how to make them."""
+"""What the figures show, from the frame: scores and pictures of the same run, or one line on how to get
+them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from repro.errors import RecordsMissingError, UserError
-from repro.report.tables import arrays, groups, longest, tables_folder
-from repro.runs.record import Record
+from repro.evaluation.intervals import interval
+from repro.report.frame import RUN, Frame, shown
+from repro.report.tables import read_published
 
-SQUARED_ERROR = "test_squared_error"
+ERROR = "test_squared_error"
+BEFORE = f"{ERROR}_before"
+VARIANT = ("experiment", "variant")
 
 
-class Shown(NamedTuple):
-    """What a figure shows of a variant: its score over n seeds, and its lowest seed's arrays."""
+class Picture(NamedTuple):
+    """What a figure shows of a run: its score over n seeds, and the arrays of its lowest seed."""
 
-    variant: str
-    score: pd.Series  # the table's row: value, n, epochs, published, source, ...
-    record: Record
+    score: Any  # a row of `scores`
     arrays: dict[str, np.ndarray]
 
-    @property
-    def sizes(self) -> list[int]:
-        """Units of each layer, from an image's pixels to the code."""
-        return [self.arrays["example_inputs"].shape[-1], *self.record.config["widths"]]
 
-    @property
-    def code_size(self) -> int:
-        """Units of the code, or components."""
-        config = self.record.config
-        return config["widths"][-1] if "widths" in config else config["n_components"]
-
-    @property
-    def network(self) -> str:
-        """The sizes as the paper writes them, such as 784-1000-500-250-30."""
-        return "-".join(map(str, self.sizes))
+def select(runs: pd.DataFrame, **facts: Any) -> pd.DataFrame:
+    """The rows whose columns have these values."""
+    for name, value in facts.items():
+        runs = runs[(runs[name] == value).fillna(False)]
+    return runs
 
 
-def shown(results: Path, profile: str, experiment: str, variant: str, metric: str = SQUARED_ERROR) -> Shown:
-    """The variant's longest run: its score and its pictures.
+def scores(
+    frame: Frame, metric: str = ERROR, by: tuple[str, ...] = VARIANT, *, among: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """A row for each variant, or whatever `by` tells apart, of the run that stands for it: the facts of its
+    lowest seed; `value`, the mean of the metric over its n seeds; `low` and `high`, its 95 % interval; the
+    published number and how sure it is. `among`: of the frame's rows only these.
+    """
+    rows = frame.rows if among is None else among
+    rows = shown(rows[rows.metric == metric], by).sort_values("seed", kind="stable")
+    found = []
+    for _, seeds in rows.groupby(RUN, dropna=False, sort=False):
+        values = seeds.value.to_numpy(float)
+        low, high = interval(values)
+        about = seeds.iloc[0].to_dict()
+        found.append(about | {"value": values.mean(), "low": low, "high": high, "n": len(values)})
+    table = pd.DataFrame(found, columns=[*rows.columns, "low", "high", "n"]).astype({"n": int})
+    theirs = read_published().rename(columns={"value": "published"}).drop(columns=["artefact"])
+    joined = table.merge(theirs, how="left", on=["experiment", "variant", "metric"])
+    joined = joined.assign(sure=joined.sure.fillna(""))
+    return joined.sort_values([*VARIANT], kind="stable", ignore_index=True)
+
+
+def pictured(frame: Frame, table: pd.DataFrame) -> list[Picture]:
+    """The rows of a table of scores with the arrays of the same run's lowest seed; {} if it kept none."""
+    return [Picture(score, frame.arrays(score.path)) for score in table.itertuples()]
+
+
+def runs_of(frame: Frame, table: pd.DataFrame) -> pd.DataFrame:
+    """The runs, every seed, that the rows of a table of scores are of."""
+    return frame.runs.merge(table[RUN].drop_duplicates(), on=RUN)
+
+
+def of_run(rows: pd.DataFrame, score: Any) -> pd.DataFrame:
+    """Of some runs' rows those of the run that a score is of."""
+    return select(rows, **{name: getattr(score, name) for name in RUN})
+
+
+def of_variants(frame: Frame, experiment: str, variants: list[str], metric: str = ERROR) -> pd.DataFrame:
+    """The scores of an experiment's variants of these names, in this order, as far as they have been run.
 
     Raises:
-        UserError: if the variant has no records, or the table does not know them.
+        RecordsMissingError: if none has.
     """
-    found = longest(groups(results / profile, experiment))
-    require([variant], found, experiment, profile)
-    group, table = found[variant], scores(results, profile, experiment, metric)
-    of_table = table.loc[variant, ["epochs", "device", "n"]].to_list() if variant in table.index else None
-    if of_table != [group.epochs, group.device, len(group.records)]:
-        remedy = f"run `repro tables --profile {profile}`"
-        raise UserError(f"{experiment}'s table is older than {variant}: {remedy}")
-    pictures = arrays(group) if group.records[0].arrays else {}
-    return Shown(variant, table.loc[variant], group.records[0], pictures)
+    table = select(scores(frame, metric), experiment=experiment)
+    table = table[table.variant.isin(variants)]
+    require(frame, table, experiment, f"any of {', '.join(variants)}")
+    order = {name: i for i, name in enumerate(variants)}
+    return table.sort_values("variant", key=lambda names: names.map(order), ignore_index=True)
 
 
-def require(variants: Iterable[str], known: Container[str], experiment: str, profile: str) -> None:
-    """See that a figure has what it needs.
+def not_run(table: pd.DataFrame, variants: list[str]) -> str:
+    """Which of the variants the table lacks, for the line of the figure."""
+    lacking = [name for name in variants if name not in set(table.variant)]
+    return f"not run: {', '.join(lacking)}" if lacking else ""
+
+
+def require(frame: Frame, rows: pd.DataFrame, experiment: str, what: str) -> None:
+    """See that a figure has what it cannot be drawn without.
 
     Raises:
-        RecordsMissingError: if one of the variants is not known.
+        RecordsMissingError: if there are no rows.
     """
-    for variant in variants:
-        if variant not in known:
-            missing = f"{experiment} has no {profile} records of {variant}"
-            raise RecordsMissingError(f"{missing}: {_remedy(experiment, profile)}")
+    if rows.empty:
+        missing = f"{frame.folder / frame.profile} has no records of {what} of {experiment}"
+        raise RecordsMissingError(f"{missing}: run `{command(frame, f'run {experiment}')}`")
 
 
-def _remedy(experiment: str, profile: str) -> str:
-    return f"run `repro run {experiment} --profile {profile}`, then `repro tables --profile {profile}`"
+def command(frame: Frame, verb: str) -> str:
+    """The command that makes what is missing, where it is missing."""
+    place = "" if frame.folder == Path("results") else f" --results {frame.folder}"
+    return f"repro {verb} --profile {frame.profile}{place}"
 
 
-def scores(results: Path, profile: str, experiment: str, metric: str = SQUARED_ERROR) -> pd.DataFrame:
-    """A metric of each variant's longest run (most epochs, then most seeds), by variant."""
-    table = _read(results, profile, experiment, "")
-    ordered = table[table.metric == metric].sort_values(["epochs", "n"], kind="stable").set_index("variant")
-    return ordered[~ordered.index.duplicated(keep="last")].sort_index()
+def same_images(pictures: list[Picture]) -> None:
+    """See that all were shown the same images.
 
-
-def curves(results: Path, profile: str, experiment: str) -> pd.DataFrame:
-    """Scores of each variant's longest run against epochs and seconds, the seconds averaged over seeds."""
-    table = _read(results, profile, experiment, "_curves")
-    return table.assign(seconds=table.groupby(["variant", "epoch"]).seconds.transform("mean"))
-
-
-def _read(results: Path, profile: str, experiment: str, kind: str) -> pd.DataFrame:
-    path = tables_folder(results, profile) / f"{experiment}{kind}.csv"
-    if not path.is_file():
-        raise RecordsMissingError(f"{path} is missing: {_remedy(experiment, profile)}")
-    return pd.read_csv(path)
+    Raises:
+        UserError: if not.
+    """
+    first = pictures[0]
+    for other in pictures[1:]:
+        if not np.array_equal(other.arrays["example_inputs"], first.arrays["example_inputs"]):
+            raise UserError(
+                f"{other.score.variant} and {first.score.variant} were not shown the same images: "
+                f"run {other.score.experiment} again"
+            )

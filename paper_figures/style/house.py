@@ -1,4 +1,4 @@
-"""What all figures share: the look, the warning, where labels go and how a picture is saved."""
+"""What all figures share: the look, the line above, where labels go and how a picture is saved."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from paper_figures.style import arms
 from repro.atomic import write_atomically
+from repro.report.frame import Frame
 from repro.runs.provenance import ROOT
 
 QUICK = "quick profile: small data, few epochs, not evidence"
 GREY = "#555555"
+DOT = " · "
 
 
 @contextmanager
@@ -28,10 +29,25 @@ def style() -> Iterator[None]:
         yield
 
 
-def mark(figure: Figure, profile: str) -> None:
-    """Say above a picture of the quick profile that it proves nothing."""
-    if profile == "quick":
-        figure.suptitle(QUICK, color="#b2182b", fontstyle="italic")
+def head(figure: Figure, frame: Frame, about: str, *, y: float | None = None) -> None:
+    """The line above a figure: data, length, n and device; of the quick profile also that it proves nothing.
+
+    `y` is its upper edge in inches from the top, where the figure has no layout of its own.
+    """
+    about, look = in_lines(about), {"color": GREY, "size": 6.5}
+    if frame.small:
+        about, look = f"{QUICK}\n{about}", look | {"color": "#b2182b", "fontstyle": "italic"}
+    place = {} if y is None else {"y": 1 - y / figure.get_figheight(), "va": "top"}
+    figure.suptitle(about, **look, **place)
+
+
+def in_lines(about: str, length: int = 125) -> str:
+    """Parts of a text that are no longer together than a figure is wide."""
+    lines = [""]
+    for part in about.split(DOT):
+        longer = f"{lines[-1]}{DOT}{part}" if lines[-1] else part
+        lines = [*lines[:-1], longer] if len(longer) <= length else [*lines, part]
+    return "\n".join(lines)
 
 
 def apart(points: np.ndarray, gap: float, low: ArrayLike = -np.inf, high: ArrayLike = np.inf) -> np.ndarray:
@@ -48,13 +64,15 @@ def apart(points: np.ndarray, gap: float, low: ArrayLike = -np.inf, high: ArrayL
     return points
 
 
-def name_heights(axes: Axes, names: list[tuple[float, str, str]]) -> None:
-    """Names (height, name, variant) to the right of log-scaled axes, as near to their heights as they fit."""
+def name_heights(axes: Axes, names: list[tuple[float, str, str, str]]) -> None:
+    """Names (height, name, colour, variant) to the right of log-scaled axes, as near to their heights as they
+    fit.
+    """
     low, high = np.log(axes.get_ylim())
-    places = np.array([[(np.log(height) - low) / (high - low)] for height, _, _ in names])
-    for (place,), (_, name, variant) in zip(apart(places, 0.06), names, strict=True):
+    places = np.array([[(np.log(height) - low) / (high - low)] for height, *_ in names])
+    for (place,), (_, name, colour, variant) in zip(apart(places, 0.06), names, strict=True):
         how = {"va": "center", "size": 7, "transform": axes.transAxes, "gid": variant}
-        axes.text(1.02, place, name, color=arms.colour(variant), **how)
+        axes.text(1.02, place, name, color=colour, **how)
 
 
 def figures_folder(results: Path, profile: str) -> Path:

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from paper_figures.style import arms
+from paper_figures.style.arms import Look
+from paper_figures.style.evidence import ERROR
 
-ERROR = "test squared error per image"
+NAME = "test squared error per image"
+MARKS = 6  # on a line, about
 
 
-def learning(axes: Axes, x: str, trained: pd.DataFrame, labels: Mapping[str, str]) -> None:
-    """Test squared error of the labelled variants against epochs or seconds: means over seeds, the range as
-    a band, and dots here and there, in turn, to show which arms lie under another.
+def learning(axes: Axes, x: str, trained: pd.DataFrame, look: Look, place: tuple[int, int] = (0, 1)) -> None:
+    """The test squared error of one run against epochs or what was spent: means over seeds, the range as a
+    band. `place`, the how-manieth of how many, sets its markers apart from those of others that lie under it.
     """
-    for i, (variant, label) in enumerate(labels.items()):
-        errors = trained[trained.variant == variant].groupby(x).test_squared_error
-        every = (i % len(errors), max(6, len(labels)))
-        line = pd.DataFrame({"value": errors.mean(), "low": errors.min(), "high": errors.max()})
-        scored(axes, variant, line.index, line, label, markevery=every)
+    seeds = trained.groupby("epoch")
+    errors = seeds[ERROR]
+    line = pd.DataFrame({"value": errors.mean(), "low": errors.min(), "high": errors.max()})
+    at = line.index if x == "epoch" else seeds[x].mean()
+    step = max(1, len(line) // MARKS)
+    scored(axes, look, trained.variant.iloc[0], at, line, markevery=(place[0] * step // place[1], step))
 
 
-def scored(axes: Axes, variant: str, x: Iterable[float], rows: pd.DataFrame, label: str, **how) -> None:
+def scored(axes: Axes, look: Look, variant: str, x: Iterable[float], rows: pd.DataFrame, **how: Any) -> None:
     """A value at each x, and a band from low to high."""
-    x, look = [*x], {"color": arms.colour(variant), "gid": variant}
-    dots = {"marker": "o", "ms": 3.3, "mew": 0, **how}
-    axes.plot(x, rows.value, ls=arms.dashes(variant), label=label, **look, **dots)
-    axes.fill_between(x, *rows[["low", "high"]].to_numpy(float).T, alpha=0.2, lw=0, **look)
+    x = [*x]
+    dots = {"ms": 4, "mew": 0, **how}
+    axes.plot(x, rows.value, label=look.label, gid=variant, **look.line, **dots)
+    band = rows[["low", "high"]].to_numpy(float).T
+    axes.fill_between(x, *band, alpha=0.2, lw=0, color=look.colour, gid=variant)
 
 
 def scale_errors(axes: Axes, errors: Iterable[float]) -> None:
     """A logarithmic axis that ends a little below and above the errors; NaN does not count."""
-    low, high = 0.85 * np.nanmin(errors), 1.15 * np.nanmax(errors)
+    low, high = 0.85 * np.nanmin([*errors]), 1.15 * np.nanmax([*errors])
     axes.set(yscale="log", ylim=(low, high))
     ticks = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)
     axes.yaxis.set(major_locator=LogLocator(subs=ticks), minor_locator=NullLocator())
@@ -44,6 +49,6 @@ def scale_errors(axes: Axes, errors: Iterable[float]) -> None:
 
 def scale_epochs(axes: Axes, trained: pd.DataFrame, others: Iterable[float] = ()) -> None:
     """Epochs from 0, and errors to the worst after an epoch: random networks start higher."""
-    scale_errors(axes, [*trained.test_squared_error[trained.epoch > 0], *others])
+    scale_errors(axes, [*trained[ERROR][trained.epoch > 0], *others])
     axes.set(xlabel="fine-tuning epoch", xlim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))

@@ -3,59 +3,65 @@
 from __future__ import annotations
 
 from math import isqrt
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures.style import arms, house
-from paper_figures.style.evidence import Shown, shown
-from paper_figures.style.wording import in_print, number
-from repro.errors import UserError
+from paper_figures.style.evidence import Picture, not_run, of_variants, pictured, same_images
+from paper_figures.style.wording import about, in_print, number
+from repro.report.frame import Frame
 
-# right ends, in widths of the mosaic
-COLUMNS = {"squared error": 1.21, "(published)": 1.41, "epochs": 1.55, "n": 1.61}
-WIDE = 3.4  # inches
+COLUMNS = {"squared error": 0.85, "(published)": 1.52, "epochs": 2.0, "n": 2.25}  # inches behind the images
+LEFT = 0.98  # inches
+DOTS, SCALE = 200, 2  # dots per inch of a PNG; dots a pixel
 GAP = 3  # white pixels between images
 
 
 @house.style()
-def draw(results: Path, profile: str, experiment: str, noun: str, variants: list[str]) -> Figure:
-    """A row of test images, called `noun`, and one of reconstructions for each variant."""
-    rows = [shown(results, profile, experiment, variant) for variant in variants]
+def draw(frame: Frame, experiment: str, noun: str, variants: list[str]) -> Figure:
+    """A row of test images, called `noun`, and one of reconstructions for each variant that has been run."""
+    table = of_variants(frame, experiment, variants)
+    rows = pictured(frame, table)
+    same_images(rows)
     images = _images(rows)
     mosaic, look = _mosaic(images)
-    high = WIDE * mosaic.shape[0] / mosaic.shape[1]
-    tall = high + (0.47 if profile == "quick" else 0.3)
+    high, wide = (SCALE * n / DOTS for n in mosaic.shape)
+    above = 0.4 + (0.14 if frame.small else 0)
+    tall = round(DOTS * (high + above + 0.05)) / DOTS
     figure = Figure(figsize=(6.5, tall))
-    axes = figure.add_axes((0.15, 0.05 / tall, WIDE / 6.5, high / tall), frame_on=False)
-    axes.imshow(mosaic, **look)
+    axes = figure.add_axes((LEFT / 6.5, 0.05 / tall, wide / 6.5, high / tall), frame_on=False)
+    axes.imshow(mosaic, interpolation="nearest", **look)
     middles = (images.shape[2] - 1) / 2 + (images.shape[2] + GAP) * np.arange(len(images))
     axes.set_yticks(middles, [noun, *_names(rows)])
     axes.tick_params(length=0, labelsize=7.5)
     axes.set_xticks([])
-    for name, x in COLUMNS.items():
+    ends = {name: 1 + x / wide for name, x in COLUMNS.items()}
+    for name, x in ends.items():
         _write(axes, x, -images.shape[2] / 4, name, color=house.GREY)
     for row, y, name in zip(rows, middles[1:], axes.get_yticklabels()[1:], strict=True):
-        name.set(color=arms.colour(row.variant), gid=row.variant)
-        for x, text in zip(COLUMNS.values(), _numbers(row), strict=True):
+        name.set(color=arms.colour(row.score), gid=row.score.variant)
+        for x, text in zip(ends.values(), _numbers(row), strict=True):
             _write(axes, x, y, text)
-    house.mark(figure, profile)
+    seed = f"pictures of seed {table.seed.min()}"
+    house.head(figure, frame, about(table, seed, verdict(table), not_run(table, variants)), y=0.04)
     return figure
 
 
-def _images(rows: list[Shown]) -> np.ndarray:
-    """Test images, then each row's reconstructions: [row, image, pixel, pixel].
+def verdict(table: pd.DataFrame) -> str:
+    """Which row has the lowest error, and whether that is the pretrained autoencoder, the first row."""
+    best = min(table.itertuples(), key=lambda row: row.value)
+    lowest = f"lowest error: {_name(best, table)}"
+    if arms.family(best) == "pretrained" or arms.family(table.iloc[0]) != "pretrained":
+        return lowest
+    return f"{lowest}, not the autoencoder"
 
-    Raises:
-        UserError: if the rows are not of the same images.
-    """
-    inputs, first = rows[0].arrays["example_inputs"], rows[0]
-    for row in rows:
-        if not np.array_equal(row.arrays["example_inputs"], inputs):
-            again = f"run {row.record.experiment} again"
-            raise UserError(f"{row.variant} and {first.variant} were not shown the same images: {again}")
+
+def _images(rows: list[Picture]) -> np.ndarray:
+    """Test images, then each row's reconstructions: [row, image, pixel, pixel]."""
+    inputs = rows[0].arrays["example_inputs"]
     images = np.stack([inputs, *(row.arrays["example_reconstructions"] for row in rows)])
     side = isqrt(images.shape[-1])
     return images.reshape(*images.shape[:2], side, side)
@@ -75,16 +81,18 @@ def _mosaic(images: np.ndarray) -> tuple[np.ndarray, dict]:
     return tiles.transpose(0, 2, 1, 3).reshape(high, -1)[:-GAP, :-GAP], look
 
 
-def _names(rows: list[Shown]) -> list[str]:
+def _names(rows: list[Picture]) -> list[str]:
     """What made each row, with the size of its code where sizes differ."""
-    kinds = [arms.arm(row.variant) for row in rows]
-    names = ["autoencoder" if kind == "pretrained-cg" else arms.label(kind) for kind in kinds]
-    sizes = [row.code_size for row in rows]
-    sized = [f"{name}-{size}" for name, size in zip(names, sizes, strict=True)]
-    return sized if len(set(sizes)) > 1 else names
+    table = pd.DataFrame([row.score for row in rows])
+    return [_name(row.score, table) for row in rows]
 
 
-def _numbers(row: Shown) -> list[str]:
+def _name(score, table: pd.DataFrame) -> str:
+    name = "autoencoder" if arms.family(score) == "pretrained" else arms.label(score)
+    return f"{name}-{score.code_size}" if table.code_size.nunique() > 1 else name
+
+
+def _numbers(row: Picture) -> list[str]:
     """One for each of COLUMNS."""
     epochs = str(row.score.epochs) if row.score.epochs else "–"
     return [number(row.score.value), in_print(row.score), epochs, str(row.score.n)]

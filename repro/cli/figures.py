@@ -8,28 +8,35 @@ from typing import Annotated
 import typer
 
 from repro.cli.options import Profile, Results, chosen, console
-from repro.errors import RecordsMissingError
+from repro.errors import RecordsMissingError, UserError
 
 Figures = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Figures; none means all of them.")]
 
 
 def figures(names: Figures = None, profile: Profile = "paper", results: Results = Path("results")) -> None:
-    """Draw the figures from the tables and records.
+    """Draw the figures from the records.
 
     Example: repro figures fig_2b --profile quick
     """
     from paper_figures import all_figures, figures_folder, save
+    from repro.report.frame import read
     from repro.runs.experiment import check_profile
 
     check_profile(profile)
-    modules, folder = chosen(names, all_figures(), "figure"), figures_folder(results, profile)
+    modules, frame = chosen(names, all_figures(), "figure"), read(results, profile)
+    if not frame.records:
+        raise UserError(f"no records below {results / profile}: `repro run --profile {profile}` makes them")
+    folder, drawn = figures_folder(results, profile), 0
     for name, module in modules.items():
         try:
-            paths = save(module.draw(results, profile), folder, name)
+            paths = save(module.draw(frame), folder, name)
         except RecordsMissingError as error:
             if names:
                 raise
             console.print(f"{name} is not drawn: {error}")
             continue
+        drawn += 1
         for path in paths:
             console.print(f"wrote {path}")
+    if not drawn:
+        raise UserError(f"the records below {results / profile} are enough for no figure")

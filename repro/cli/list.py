@@ -12,12 +12,14 @@ def list_experiments(results: Results = Path("results")) -> None:
 
     Example: repro list
     """
+    from repro.report.frame import read
     from repro.report.readme import recorded
-    from repro.report.tables import groups
     from repro.runs.experiment import PROFILES
 
+    frames = {profile: read(results, profile) for profile in PROFILES}
     for name, experiment in experiments(None).items():
         console.print(f"{name}: {experiment.claim}\n  artefact  {experiment.artefact}")
         console.print(f"  variants  {', '.join(experiment.variants)}")
-        for profile in PROFILES:
-            console.print(f"  {profile:<9} {recorded(groups(results / profile, name))}")
+        for profile, frame in frames.items():
+            runs = frame.runs[frame.runs.experiment == name]
+            console.print(f"  {profile:<9} {recorded(runs)}")

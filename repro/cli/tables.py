@@ -7,34 +7,45 @@ from typing import Annotated
 
 import typer
 
-from repro.cli.options import Profile, Results, console, experiments
+from repro.cli.options import Results, console, experiments
 from repro.errors import UserError
 
 
 def tables(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if anything is stale.")] = False,
-    profile: Profile = "paper",
+    profile: Annotated[
+        str | None, typer.Option(help="quick or paper; default paper, or quick if only it has records.")
+    ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Build the tables, the README's headline and the index of experiments from the records.
+    """Build the tables, the README's block and the index of experiments from the records.
 
     Example: repro tables --check
     """
     from experiments import all_claims
+    from experiments.answer import RECIPE, SHARES
     from repro.atomic import write_atomically
-    from repro.report.readme import generated
+    from repro.report.frame import read
+    from repro.report.readme import Questions, generated
     from repro.runs.experiment import check_profile
 
-    check_profile(profile)
-    contents = generated(results, profile, experiments(None), all_claims())
+    check_profile(profile or "paper")
+    frame = read(results, profile or "paper")
+    if profile is None and not frame.records and (quick := read(results, "quick")).records:
+        frame = quick
+    asked = Questions(experiments(None), all_claims(), RECIPE, SHARES)
+    contents = generated(frame, asked)
     stale = [
-        path for path, text in contents.items() if not path.is_file() or path.read_bytes() != text.encode()
+        path
+        for path, text in contents.items()
+        if not path.is_file() or path.read_bytes() != text.encode("utf-8")
     ]
     if check and stale:
         raise UserError(
-            f"stale: {', '.join(map(str, stale))}; `repro tables --profile {profile}` rebuilds them"
+            f"stale: {', '.join(map(str, stale))}; "
+            f"`repro tables --profile {frame.profile} --results {results}` rebuilds them"
         )
     for path in stale:
-        write_atomically(path, contents[path].encode())
+        write_atomically(path, contents[path].encode("utf-8"))
         console.print(f"wrote {path}")
     console.print(f"{len(contents)} files up to date")

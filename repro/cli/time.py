@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.table import Column, Table
 
 from repro.cli.options import Profile, Results, console
+from repro.errors import StoppedError
 
 
 def time_machine(profile: Profile = "quick", results: Results = Path("results")) -> None:
@@ -18,18 +19,21 @@ def time_machine(profile: Profile = "quick", results: Results = Path("results"))
     Example: repro time
     """
     from repro.runs.experiment import check_profile
-    from repro.runs.record import load_record
     from repro.timing.ranking import rates, standing
-    from repro.timing.rates import time_rates, took
+    from repro.timing.rates import EXPERIMENT, time_rates, took
 
     check_profile(profile)
     began = time.perf_counter()
-    paths = time_rates(profile, results, console)
-    records = [load_record(path) for path in paths]
-    for title, columns, rows in (rates(records), standing(records)):
-        first, *others = columns
-        table = Table(Column(first, no_wrap=True), *others, title=title, box=SIMPLE)
+    try:
+        records = time_rates(profile, results, console)
+    except KeyboardInterrupt as stopped:
+        kept = f"what was timed is in {results / profile / EXPERIMENT}"
+        raise StoppedError(f"stopped; {kept}; the same command times everything anew") from stopped
+    for title, (first, *others), rows in (*rates(records), *standing(records)):
+        columns = [Column(name, justify="right") for name in others]
+        table = Table(first, *columns, title=title, title_justify="left", box=SIMPLE)
         for row in rows:
             table.add_row(*row)
         console.print(table)
-    console.print(f"{took(paths, began)}, in {results / profile / 'eras'}")
+    console.print(f"{took(records, began)}, in {results / profile / EXPERIMENT}")
+    console.print(f"`repro tables --profile {profile} --results {results}` makes their tables")

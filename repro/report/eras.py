@@ -1,18 +1,37 @@
-"""results/tables/eras.md and the tables beside it."""
+"""results/tables/eras.md and the tables beside it: rates of machines, times to target, days of 2006."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from repro.report import conversion, goals
-from repro.report.rate_table import COMMAND, pages, tidy, timed
-from repro.report.tables import tables_folder
+from repro.report.frame import Frame, shown
 from repro.runs.record import Record
-from repro.timing.machines import machines
+from repro.timing.conversion import REFERENCE, Rate, direct_run, rates_of_2006
+from repro.timing.goals import Goal, goals
+from repro.timing.load import BUSY
+from repro.timing.machines import machines, published_speeds
+from repro.timing.rates import machine
+from repro.timing.subject import MNIST, MNIST_BATCH, NETWORK, RAINA, RAINA_BATCH
+from repro.timing.target import ERROR, PIXELS, reached, targets, trajectory
+from repro.training.flops import direct_flops
+
+COMMAND = "repro time --profile paper"
+NOT_MEASURED = "not yet measured"
+RATES = ["machine", "host", "variant", "program", "workload", "sizes", "part", "batch_size", "cores"]
+RATES += ["precision", "seeds", "of_curve", "metric", "value", "low", "high", "n", "load_per_core"]
+FASTER = ("gflops", "gigabytes_per_second", "fraction")  # metrics that are larger when calls are shorter
+RUN = ["data", "experiment", "variant", "start", "optimiser", "device"]
+MEASURED = [*RUN, "target", "n", "reached", "diverged", "seconds", "low", "high", "updates", "flops"]
+MEASURED += ["updates_done", "busy"]
+CURVES = [*RUN, "busy", "n", "seconds", "updates", "flops", "value", "low", "high"]
+COMPUTED = ["data", "experiment", "variant", "runs_in_print", "updates", "flops"]
+DAYS = "computed days, "
 
 HEAD = """# The eras: what it cost then, what it costs now
 
@@ -20,21 +39,22 @@ HEAD = """# The eras: what it cost then, what it costs now
 it runs on, a GPU's included; times to target are read from the records of the other experiments. What is
 computed and not measured says so. Columns are explained in results/README.md.
 """
-RATES = """## Rates
+OF_RATES = """## Rates
 
 The median of n calls with their range; the programs of one size were called in turn. "cores" are those that a
 program may use. The 2006 program computes in float64, all others in float32; "precision" is that of the
 matrix products. scikit-learn's RBM keeps persistent chains. In brackets behind a rate: its share of the best
-rate of matrix products alone, by any library, on the same cores, at the same shapes and then at any. The last
-lines of the table of a million CD-1 cases are published; the other times of a machine are of one run.
+rate of matrix products alone, by any library, on the same cores, at the same shapes and then at any; several
+seeds side by side may exceed that of one. The last lines of the table of a million CD-1 cases are published;
+the other times of a machine are of one run, if that was not interrupted. A dash: not timed there.
 """
-TARGET = """## Time to target
+OF_TARGETS = """## Time to target
 
-Until the test squared error first was the paper's or less: means over the seeds that came there, with the
-range. Pretraining is counted in, compiling and measuring errors are not. "busy": the machine did other work
-at the time, and the seconds are too long.
+Until the test squared error first was the paper's or less, by pretrained arms and by direct ones: means over
+the seeds that came there, with the range. Pretraining is counted in, compiling and measuring errors are not.
+"busy": the machine did other work at the time, and the seconds are too long.
 """
-CONVERSION = """## Conversion to 2006: computed, not measured
+OF_CONVERSION = """## Conversion to 2006: computed, not measured
 
 Days that the counted operations of the runs above take at a constant rate. The rates of 2006 are those of
 results/machines.csv; the last columns convert at the rate that the program of 2006 reaches on one core of a
@@ -42,35 +62,185 @@ machine of ours. Nobody ran these for so long.
 """
 
 
-def build(results: Path, profile: str, experiments: Mapping[str, Any]) -> dict[Path, str]:
+def build(frame: Frame, experiments: Mapping[str, Any]) -> dict[Path, str]:
     """Every table of the eras, by path; nothing if nothing was timed or trained and this is not the paper
     profile.
     """
-    folder, tables = results / profile, tables_folder(results, profile)
-    records = timed(folder)
-    rates, reached = tidy(records), conversion.to_target(folder, experiments)
-    if not records and reached.empty and profile != "paper":
+    of_machines, of_runs = rates(frame), to_target(frame, experiments)
+    if of_machines.empty and of_runs.empty and frame.small:
         return {}
-    published, found = conversion.published_runs(experiments), conversion.rates(records)
-    then = conversion.in_2006(reached, published, found)
-    curves = conversion.curves(folder, experiments)
-    of_name = {"eras": rates, "eras_targets": reached, "eras_2006": then, "eras_curves": curves}
-    parts = [_head(profile), RATES, pages(rates), "## Performance to reach\n", _goals(records), _machines()]
-    parts += [TARGET, _targets(reached), CONVERSION, _conversion(then)]
-    contents = {
-        tables / f"{name}.csv": table.to_csv(index=False, float_format="%.7g")
-        for name, table in of_name.items()
+    then = in_2006(of_runs, published_runs(experiments), rates_of_2006() + rates_of_today(of_machines))
+    folder = frame.folder / frame.profile / "tables" if frame.small else frame.folder / "tables"
+    tables = {"eras": of_machines, "eras_targets": of_runs, "eras_2006": then}
+    tables["eras_curves"] = curves(frame, experiments)
+    small = "**Quick profile: short calls; not evidence.** " if frame.small else ""
+    sections = [HEAD.format(small=small, command=COMMAND), OF_RATES, rate_pages(of_machines)]
+    sections += ["## Performance to reach\n", _goals(goals(timed(frame))), _machines()]
+    sections += [OF_TARGETS, _targets(of_runs), OF_CONVERSION, _conversion(then)]
+    csv = {
+        folder / f"{name}.csv": table.to_csv(index=False, float_format="%.7g")
+        for name, table in tables.items()
     }
-    return contents | {tables / "eras.md": "\n".join(parts)}
+    return csv | {folder / "eras.md": "\n".join(sections)}
 
 
-def _head(profile: str) -> str:
-    small = "**Quick profile: short calls; not evidence.** " if profile == "quick" else ""
-    return HEAD.format(small=small, command=COMMAND)
+# --- rates ----------------------------------------------------------------------------------------------
 
 
-def _goals(records: list[Record]) -> str:
-    return _markdown([goal.row for goal in goals.goals(records)])
+def timed(frame: Frame) -> list[Record]:
+    """Every record of a timed subject."""
+    return [frame.record(path) for path in frame.runs.path[frame.runs.kind == "timing"]]
+
+
+def rates(frame: Frame) -> pd.DataFrame:
+    """One row per machine, subject and metric: of the median call, with the range over n calls."""
+    rows = frame.rows[frame.rows.kind == "timing"]
+    table = []
+    for row in rows.to_dict("records"):
+        calls = frame.record(row["path"]).curves["call_seconds"]
+        low, high = _range(row["metric"], row["value"], calls)
+        cores = str(row["cores_used"]) if row["platform"] == "cpu" else "GPU"
+        more = {"machine": machine(row), "cores": cores, "seeds": row["n_seeds"]}
+        table.append(row | more | {"low": low, "high": high, "n": len(calls)})
+    return pd.DataFrame(table, columns=RATES)
+
+
+def _range(metric: str, value: float, calls: Sequence[float]) -> tuple[float, float]:
+    """Of a metric of the median call over the calls; NaN if it is not of these calls."""
+    if "floor" in metric or metric == "compile_seconds":
+        return float("nan"), float("nan")
+    shortest, longest = min(calls) / np.median(calls), max(calls) / np.median(calls)
+    if metric.startswith(FASTER):
+        return value / longest, value / shortest
+    return value * shortest, value * longest
+
+
+def rates_of_today(table: pd.DataFrame) -> list[Rate]:
+    """Of the 2006 program on one core of each machine that it was timed on."""
+    reference = table[(table.variant == REFERENCE.variant) & (table.metric == "gflops")]
+    return [Rate(f"program2006 on one core of {row.machine}", row.value) for row in reference.itertuples()]
+
+
+def rate_pages(table: pd.DataFrame) -> str:
+    """The rates for reading: time, share of the machine's own matrix products, floors, compiling."""
+    sections = [_busy(table)] if (table.load_per_core > BUSY).any() else []
+    for workload, name in (("cd1", "CD-1"), ("backprop", "Backprop")):
+        rows = table[(table.workload == workload) & ~table.of_curve.astype(bool)]
+        of_mnist = MNIST_SIZES[:-1] if workload == "cd1" else MNIST_SIZES
+        both = [*of_mnist, *RAINA_SIZES]
+        for title, part in (
+            ("seconds an epoch of 60,000 cases", grid(rows, of_mnist, epoch)),
+            ("seconds a million cases", grid(rows, RAINA_SIZES, million, workload == "cd1")),
+            (
+                "GFLOP/s (share of the matrix products at these shapes, and of the best)",
+                grid(rows, both, share),
+            ),
+            ("least seconds a million cases, by flops or by bytes", grid(rows, both, floor)),
+            ("seconds of compiling", grid(rows, both, compiling)),
+        ):
+            sections += [f"### {name}: {title}\n", part]
+    return "\n".join(sections)
+
+
+def named(sizes: Sequence[int]) -> str:
+    """Sizes of layers in one word."""
+    return "x".join(map(str, sizes))
+
+
+MNIST_SIZES = [named(sizes) for sizes in (*MNIST, NETWORK)]
+RAINA_SIZES = [named(sizes) for sizes in RAINA]
+
+
+def grid(rows: pd.DataFrame, sizes: list[str], cell: Callable, with_published: bool = False) -> str:
+    """A table of programs by sizes; a row says that no GPU has been timed, where none has."""
+    lines, about = [], ["machine", "program", "cores", "precision", "batch", "seeds"]
+    usual = rows.batch_size.isin([MNIST_BATCH, RAINA_BATCH])
+    rows = rows.assign(batch=rows.batch_size.astype(str).mask(usual, f"{MNIST_BATCH} or {RAINA_BATCH}"))
+    for key, program in rows.sort_values("machine", kind="stable").groupby(about, sort=False):
+        cells = {size: cell(values(program, size)) for size in sizes}
+        if any(text != "–" for text in cells.values()):
+            lines.append(dict(zip(about, map(str, key), strict=True)) | cells)
+    if not any(line["cores"] == "GPU" for line in lines):
+        lines.append(dict.fromkeys(about, "any") | {"machine": "a GPU", "program": "jax", "cores": "GPU"})
+        lines[-1] |= dict.fromkeys(sizes, NOT_MEASURED)
+    lines += _published(sizes) if with_published else []
+    return pd.DataFrame(lines).fillna("–").to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def values(rows: pd.DataFrame, size: str) -> dict[str, Any]:
+    """Rows of one program at one size, by metric."""
+    rows = rows[rows.sizes == size]
+    return {row["metric"]: SimpleNamespace(**row) for row in rows.to_dict("records")}
+
+
+def epoch(metrics: dict[str, Any]) -> str:
+    """Median and range of an epoch."""
+    return _spread(metrics.get("seconds_per_epoch"))
+
+
+def million(metrics: dict[str, Any]) -> str:
+    """Median and range of a million cases."""
+    return _spread(metrics.get("seconds_per_million_cases"))
+
+
+def _spread(row) -> str:
+    return f"{row.value:.3g} ({row.low:.3g} to {row.high:.3g}, n {row.n})" if row is not None else "–"
+
+
+def share(metrics: dict[str, Any]) -> str:
+    """The rate, and what part that is of the machine's own."""
+    if "gflops" not in metrics:
+        return "–"
+    parts = [metrics[f"fraction_of_{what}"].value for what in ("matmul", "best_matmul")]
+    shares = [f"{100 * part:.0f} %" if part == part else "–" for part in parts]
+    return f"{metrics['gflops'].value:.3g} ({', '.join(shares)})"
+
+
+def floor(metrics: dict[str, Any]) -> str:
+    """The time below which the machine cannot go."""
+    least = {what: metrics.get(f"{what}_floor_seconds_per_million_cases") for what in ("flops", "bytes")}
+    seconds = {what: row.value for what, row in least.items() if row is not None}
+    bound = max(seconds, key=lambda what: seconds[what], default="")
+    return f"{seconds[bound]:.3g} {bound}" if bound else "–"
+
+
+def compiling(metrics: dict[str, Any]) -> str:
+    """Seconds of compiling; nothing is compiled of other programs."""
+    row = metrics.get("compile_seconds")
+    return f"{row.value:.2g}" if row is not None and row.program == "jax" else "–"
+
+
+def _published(sizes: list[str]) -> list[dict[str, str]]:
+    """What raina2009large printed."""
+    speeds = published_speeds()
+    speeds = speeds[speeds.metric == "seconds_per_million_cases"]
+    lines = []
+    for (name, sure), rows in speeds.groupby(["machine", "sure"], sort=False):
+        printed = {f"{row.visible:.0f}x{row.hidden:.0f}": f"{row.value:g}" for row in rows.itertuples()}
+        line = {"machine": f"{name}, {rows.key.iloc[0]} ({sure})"}
+        lines.append(line | {size: printed.get(size, "–") for size in sizes})
+    return lines
+
+
+def _busy(table: pd.DataFrame) -> str:
+    names = ", ".join(sorted(set(table.machine[table.load_per_core > BUSY])))
+    return f"**{names} did other work at the time: these seconds are too long.**\n"
+
+
+def _goals(all_goals: Iterable[Goal]) -> str:
+    return _markdown([_goal(goal) for goal in all_goals])
+
+
+def _goal(goal: Goal) -> dict[str, str]:
+    bounds = [f"≥ {goal.low:g}"] if goal.low > -np.inf else []
+    bounds += [f"≤ {goal.high:g}"] if goal.high < np.inf else []
+    return {
+        "machine": goal.machine,
+        "what": goal.text,
+        "bound": " and ".join(bounds),
+        "measured": NOT_MEASURED if goal.reached is None else f"{goal.measured:.3g}",
+        "reached": {True: "yes", False: "no", None: "–"}[goal.reached],
+    }
 
 
 def _machines() -> str:
@@ -88,31 +258,117 @@ def _machines() -> str:
     return f"## Machines of the papers\n\n{_markdown(rows)}"
 
 
-def _targets(reached: pd.DataFrame) -> str:
+# --- times to target, and what they would have been in 2006 -----------------------------------------------
+
+
+def networks(experiments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Hidden layers of the paper's own network for each data set."""
+    return {
+        data: experiments[data].variants["pretrained-cg"].network.widths
+        for data in PIXELS
+        if data in experiments
+    }
+
+
+def arms(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
+    """Every run of a paper's own network, of each experiment, variant and device the one to show: by data
+    set, the pretrained ones first.
+    """
+    of_paper = networks(experiments)
+    runs = frame.runs[(frame.runs.kind == "autoencoding") & frame.runs.data.isin([*of_paper])]
+    widths = runs.data.map({data: "-".join(map(str, sizes)) for data, sizes in of_paper.items()})
+    scored = runs.path.map(lambda path: ERROR in frame.record(path).curves).astype(bool)
+    runs = shown(runs[(runs.widths == widths) & scored], by=("experiment", "variant", "device"))
+    place = runs.data.map({data: i for i, data in enumerate(PIXELS)})
+    runs = runs.assign(place=place, direct=runs.start != "pretrained")
+    keys = ["place", "direct", "experiment", "variant", "device", "seed"]
+    return runs.sort_values(keys, kind="stable").drop(columns=["place", "direct"])
+
+
+def to_target(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
+    """One row for each arm and device: means over the seeds that came to the target, with their range."""
+    aims, rows = targets(), []
+    for about, seeds in arms(frame, experiments).groupby(RUN, sort=False):
+        aim, runs = aims[about[0]], [trajectory(frame.record(path)) for path in seeds.path]
+        costs = np.array([reached(run, aim) for run in runs])
+        arrived = costs[~np.isnan(costs[:, 0])]
+        seconds, updates, flops = arrived.mean(axis=0) if len(arrived) else [np.nan] * 3
+        span = (arrived[:, 0].min(), arrived[:, 0].max()) if len(arrived) > 1 else (np.nan, np.nan)
+        done = min(run.updates[-1] for run in runs)
+        diverged = sum(bool(np.isnan(run.error[-1])) for run in runs)
+        counts = aim, len(runs), len(arrived), diverged
+        rows.append((*about, *counts, seconds, *span, updates, flops, done, busy(seeds)))
+    return pd.DataFrame(rows, columns=MEASURED)
+
+
+def busy(runs: pd.DataFrame) -> bool:
+    """Whether the machine did other work while any of the seeds ran."""
+    return bool((runs.load_per_core > BUSY).any())
+
+
+def curves(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
+    """Error against what had been spent, of every arm: means over seeds, the errors' range."""
     rows = []
-    for row in reached.itertuples():
-        line = {"data": row.data, "arm": row.variant, "machine": row.device, "target": f"{row.target:g}"}
-        line |= {"seeds that reached it": f"{row.reached} of {row.n}"}
+    for about, seeds in arms(frame, experiments).groupby(RUN, sort=False):
+        runs = [trajectory(frame.record(path)) for path in seeds.path]
+        length = min(len(run.error) for run in runs)
+        seconds, updates, flops, errors = (
+            np.array([part[:length] for part in parts]) for parts in zip(*runs, strict=True)
+        )
+        costs = [spent.mean(axis=0) for spent in (seconds, updates, flops)]
+        spread = errors.mean(axis=0), errors.min(axis=0), errors.max(axis=0)
+        same = *about, busy(seeds), len(runs)
+        rows += [(*same, *numbers) for numbers in zip(*costs, *spread, strict=True)]
+    return pd.DataFrame(rows, columns=CURVES)
+
+
+def published_runs(experiments: Mapping[str, Any]) -> pd.DataFrame:
+    """A direct run of the published length on each data set, and all of its tuning; the operations are
+    computed from the network.
+    """
+    run, rows = direct_run(), []
+    for data, widths in networks(experiments).items():
+        sizes = (PIXELS[data], *widths)
+        flops = direct_flops((*sizes, *sizes[-2::-1]), run.updates, run.batch_size)
+        for what, n in (("one direct run", 1), (f"{run.runs_of_tuning} runs of tuning", run.runs_of_tuning)):
+            name = f"{what} as published [{run.key}]"
+            rows.append((data, "in print", name, n, n * run.updates, n * flops))
+    return pd.DataFrame(rows, columns=COMPUTED)
+
+
+def in_2006(of_runs: pd.DataFrame, published: pd.DataFrame, at: Sequence[Rate]) -> pd.DataFrame:
+    """Days of each run that came to the target, and of the published ones, at each rate; all computed."""
+    arrived = of_runs[of_runs.reached > 0].assign(runs_in_print=0)
+    runs = pd.concat([arrived[COMPUTED], published]) if len(arrived) else published.copy()
+    for rate in at:
+        runs[f"{DAYS}{rate.name}"] = rate.days(runs.flops)
+    return runs.sort_values(["data", "flops"], kind="stable")
+
+
+def _targets(of_runs: pd.DataFrame) -> str:
+    rows = []
+    for row in of_runs.itertuples():
+        line = {"data": row.data, "experiment": row.experiment, "arm": row.variant, "machine": row.device}
+        line |= {"target": f"{row.target:g}", "seeds that reached it": f"{row.reached} of {row.n}"}
         if row.reached:
             span = f" ({_number(row.low)} to {_number(row.high)})" if row.reached > 1 else ""
             line |= {"seconds": _number(row.seconds) + span + (", busy" if row.busy else "")}
             line |= {"updates": f"{row.updates:,.0f}", "flops": f"{row.flops:.3g}"}
         else:
-            line |= {
-                "seconds": f"not reached in {row.updates_done:,.0f} updates",
-                "updates": "–",
-                "flops": "–",
-            }
+            diverged = f", {row.diverged} diverged" if row.diverged else ""
+            line |= {"seconds": f"not reached in {row.updates_done:,.0f} updates{diverged}"}
+            line |= {"updates": "–", "flops": "–"}
         rows.append(line)
     return _markdown(rows)
 
 
 def _conversion(then: pd.DataFrame) -> str:
-    days = [name for name in then.columns if name.startswith("computed days")]
+    days = [name for name in then.columns if name.startswith(DAYS)]
     rows = [
-        {"data": row["data"], "arm": row["variant"], "flops": f"{row['flops']:.3g}"}
+        {"data": row["data"], "experiment": row["experiment"], "arm": row["variant"]}
+        | {"flops": f"{row['flops']:.3g}"}
         | {name: _number(row[name]) for name in days}
-        for _, row in then.iterrows()
+        for row in then.to_dict("records")
     ]
     return _markdown(rows)
 

@@ -26,7 +26,7 @@ from repro.runs.config import (
     Tuning,
     from_json,
 )
-from repro.runs.record import Record, load_arrays, load_records
+from repro.runs.record import Record, layer_epochs, load_arrays, load_records, n_epochs
 from repro.timing.subject import Subject
 from repro.typed import as_json
 
@@ -99,13 +99,20 @@ def shown(runs: pd.DataFrame, by: Sequence[str] = ("experiment", "variant")) -> 
     if runs.empty:
         return runs
     finished = runs[runs.kind != "tuning"]
-    order = finished.groupby([*RUN], dropna=False, sort=False).agg(
+    order = finished.groupby([*dict.fromkeys([*RUN, *by])], dropna=False, sort=False).agg(
         epochs=("epochs", "max"), n=("seed", "nunique"), pretraining_epochs=("pretraining_epochs", "max")
     )
     order = order.reset_index()
     keys = ["epochs", "n", "pretraining_epochs", "identity", "device"]
     best = order.sort_values(keys, kind="stable", na_position="first").drop_duplicates([*by], keep="last")
     return finished.merge(best[RUN], on=RUN, how="inner")
+
+
+def select(rows: pd.DataFrame, **facts: Any) -> pd.DataFrame:
+    """The rows whose columns have these values."""
+    for name, value in facts.items():
+        rows = rows.loc[(rows[name] == value).fillna(False)]
+    return rows
 
 
 def curves(frame: Frame, runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -129,7 +136,7 @@ def _points(record: Record, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         "epoch": 0,
         "updates": 0.0,
         "flops": np.nan,
-        "seconds": 0.0,
+        "seconds": waited,
         **{name: record.metrics.get(f"{name}_before", np.nan) for name in names},
     }
     epochs, unsaid = has.get("epochs", range(1, n + 1)), [np.nan] * n
@@ -233,20 +240,7 @@ def _of_timing(record: Record) -> dict[str, Any]:
     }
     return same | {
         "sizes": "x".join(map(str, subject.sizes)),
-        "part": subject.lane,
+        "part": subject.part,
         "host": origin["host"],
         "cores_used": origin["cores_used"] if origin["platform"] == "cpu" else None,
     }
-
-
-def n_epochs(record: Record) -> int:
-    """Fine-tuning epochs that a record has behind it; 0 if nothing was fine-tuned."""
-    if "epochs" in record.curves:
-        return int(record.curves["epochs"][-1])
-    return len(record.curves.get("seconds", ()))
-
-
-def layer_epochs(record: Record) -> list[int]:
-    """Epochs of each pretrained layer, lowest first."""
-    layers = sorted(name for name in record.curves if name.startswith("reconstruction_error_layer"))
-    return [len(record.curves[name]) for name in layers]

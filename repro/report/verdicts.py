@@ -1,4 +1,7 @@
-"""Verdicts, computed from the records by criteria that were fixed before the first run."""
+"""Verdicts, computed from the records by criteria that were fixed before the runs that decide them.
+
+The criteria stand in the experiments; here is how a verdict follows from them, and the page that shows it.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,33 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from math import inf
-from pathlib import Path
-from typing import Any, NamedTuple
+from math import inf, nan
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from repro.evaluation.uncertainty import interval
-from repro.report.tables import Group, groups, longest
-from repro.runs.record import Record, as_config, differs
+from repro.evaluation.intervals import (
+    ENOUGH,
+    LEVEL,
+    bootstrap,
+    holm,
+    interval,
+    p_at_most,
+    resampled,
+    variation,
+)
+from repro.report.cost import Cost, Costs
+from repro.report.fairness import CHOSEN, judged
+from repro.report.frame import Frame, layer_epochs, n_epochs, shown
+from repro.runs.config import Autoencoding, Epochs, Flops, Pretrained, deterministic
+from repro.runs.record import Record
+from repro.typed import as_json
 
 N_SEEDS = 5  # fewer leave a verdict open
+ALPHA = 1 - LEVEL
 NAMED = 4  # variants in a line of what is lacking
+How = Literal["mean", "ratio", "variation", "least", "spread"]
 
 
 class Lack(NamedTuple):
@@ -26,50 +43,111 @@ class Lack(NamedTuple):
 
     what: str
     variant: str = ""  # that lacks it, after its experiment
+    cost: Cost | None = None  # of the runs that would settle it
 
 
 class Measured(NamedTuple):
-    """A quantity of each seed, and what its records lack to be full evidence."""
+    """A quantity of each seed, and what its records lack to be full evidence.
+
+    How the seeds become one number: their "mean"; the geometric mean of a "ratio"; their coefficient of
+    "variation"; the "least" of them; the "spread", the largest over the least. The last two have no interval.
+    """
 
     values: np.ndarray  # [n], none: not measured
     lacks: frozenset[Lack] = frozenset()
+    seeds: tuple[int, ...] | None = None  # whose values these are; None: of no seed, the same for all
+    how: How = "mean"
+
+    @property
+    def number(self) -> float:
+        """The one number."""
+        x = self.values
+        match self.how:
+            case "ratio":
+                return float(np.exp(np.log(x).mean()))
+            case "variation":
+                return float(variation(x))
+            case "least":
+                return float(x.min())
+            case "spread":
+                return float(x.max() / x.min())
+        return float(x.mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval; NaN where it has none."""
+        match self.how:
+            case "mean":
+                return interval(self.values)
+            case "ratio":
+                low, high = np.exp(interval(np.log(self.values)))
+                return float(low), float(high)
+            case "variation" if len(self.values) >= ENOUGH:
+                return bootstrap(self.values, variation)
+        return nan, nan
+
+    def p_at_most(self, bound: float) -> float:
+        """P of the one-sided test that the number is at most this; 0 or 1, for yes or no, where there is no
+        interval.
+        """
+        if len(self.values) > 1 and self.how == "mean":
+            return p_at_most(self.values, bound)
+        if len(self.values) > 1 and self.how == "ratio":
+            return p_at_most(np.log(self.values), np.log(bound))
+        if len(self.values) >= ENOUGH and self.how == "variation":
+            return float(np.mean(resampled(self.values, variation) > bound))
+        return 0.0 if self.number <= bound else 1.0
 
 
 class Condition(NamedTuple):
-    """That a mean over seeds lies in a range."""
+    """That a quantity lies in a range."""
 
     text: str
     measured: Measured
     low: float = -inf
     high: float = inf
+    case: str = ""  # conditions of one case count as one, which holds if all of them do
+    one_sided: bool = False  # tested at 95 % on the side of the bound alone, not by the two-sided interval
 
     @property
     def holds(self) -> bool | None:
-        """Whether the 95 % interval, or of one seed the value, lies within; None if it crosses a bound, or if
-        nothing was measured.
+        """Whether it does, were it the only one; None if its interval crosses a bound, or if nothing was
+        measured.
         """
-        if not len(self.measured.values):
-            return None
-        low, high = self.spread
-        if self.low <= low and high <= self.high:
-            return True
-        return False if high < self.low or low > self.high else None
+        return ruled([self])[0]
 
     @property
-    def settled(self) -> bool:
-        """Whether it holds, on full evidence."""
-        return bool(self.holds) and not self.measured.lacks
+    def p(self) -> tuple[float, float]:
+        """P of the tests that the quantity lies within, and that it lies outside; NaN if not measured."""
+        m = self.measured
+        if not len(m.values) or not np.isfinite(m.number):
+            return nan, nan
+        at_most = m.p_at_most(float(self.high)) if self.high < inf else 0.0
+        at_least = _other_side(m, float(self.low)) if self.low > -inf else 0.0
+        above = _other_side(m, float(self.high)) if self.high < inf else 1.0
+        below = m.p_at_most(float(self.low)) if self.low > -inf else 1.0
+        sides = 1 if self.one_sided else 2
+        return min(1.0, sides * max(at_most, at_least)), min(1.0, sides * min(above, below))
 
-    @property
-    def spread(self) -> tuple[float, float]:
-        """95 % interval of the mean; a single value twice."""
-        values = self.measured.values
-        return interval(values) if len(values) > 1 else (values[0], values[0])
+
+def _other_side(measured: Measured, bound: float) -> float:
+    """P of the test that the number is at least this."""
+    p = measured.p_at_most(bound)
+    return float(measured.number < bound) if p in (0.0, 1.0) else 1 - p
+
+
+def ruled(conditions: list[Condition]) -> list[bool | None]:
+    """Which of several conditions hold, their tests held to 95 % together, by Holm's procedure."""
+    within, outside = (holm([condition.p[side] for condition in conditions]) for side in (0, 1))
+    return [
+        True if yes <= ALPHA + 1e-12 else False if no <= ALPHA + 1e-12 else None
+        for yes, no in zip(within, outside, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed, and which conditions uphold it (all of them) or refute it (any of them)."""
+    """What is claimed, and the conditions that uphold or refute it."""
 
     key: str
     statement: str
@@ -77,117 +155,299 @@ class Claim:
     refuted_if: str
     upholding: Callable[[Evidence], Iterable[Condition]]
     refuting: Callable[[Evidence], Iterable[Condition]]
+    n_upholding: int | None = None  # cases that have to hold; None: all
+    n_refuting: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
-    """The records of a profile: of each variant the longest run."""
+    """The records of a profile, of each variant the run that stands for it, and what was asked for."""
 
-    folder: Path
+    frame: Frame
     experiments: Mapping[str, Any]
 
     @cached_property
-    def found(self) -> dict[str, dict[str, Group]]:
-        """Groups by experiment and variant."""
-        return {name: longest(groups(self.folder, name)) for name in self.experiments}
+    def runs(self) -> pd.DataFrame:
+        """One row a record of the runs that stand for their variants, with what `judged` says of each."""
+        return shown(judged(self.frame)).sort_values(["experiment", "variant", "seed"])
+
+    @cached_property
+    def _records(self) -> dict[tuple[str, str], list[Record]]:
+        found: dict[tuple[str, str], list[Record]] = {}
+        for experiment, variant, path in zip(
+            *(self.runs[c] for c in ("experiment", "variant", "path")), strict=True
+        ):
+            found.setdefault((experiment, variant), []).append(self.frame.record(path))
+        return found
+
+    @cached_property
+    def _tuning(self) -> dict[tuple[str, str], str]:
+        runs = self.runs
+        return dict(zip(zip(runs.experiment, runs.variant, strict=True), runs.tuning, strict=True))
+
+    @cached_property
+    def costs(self) -> Costs:
+        """Of runs that are not recorded."""
+        return Costs(self.frame)
+
+    def records(self, experiment: str, variant: str) -> list[Record]:
+        """The run that stands for a variant, by seed; none if there is none."""
+        return self._records.get((experiment, variant), [])
 
     def score(self, experiment: str, variant: str, metric: str = "test_squared_error") -> Measured:
         """A metric of each seed, or one value for all of a variant that is not random."""
-        found = self.found[experiment]
-        if variant not in found:
-            missing = Lack("no records", f"{experiment} {variant}" if found else experiment)
-            return Measured(np.zeros(0), frozenset({missing}))
-        config = self.experiments[experiment].variants[variant]
-        n_epochs, done = getattr(config, "n_epochs", 0), found[variant].epochs
-        lacks = self.lacks(experiment, variant)
-        if done < n_epochs:
-            lacks |= {Lack(f"{done} of {n_epochs} epochs", f"{experiment} {variant}")}
         records = self.records(experiment, variant)
-        return Measured(np.array([record.metrics[metric] for record in records]), lacks)
+        if not records:
+            return Measured(np.zeros(0), frozenset({self.missing(experiment, variant)}))
+        config = self.experiments[experiment].variants[variant]
+        lacks, done = self.lacks(experiment, variant), n_epochs(records[0])
+        asked = getattr(config, "budget", None)
+        if isinstance(asked, Flops) and records[0].config["budget"] != as_json(asked):
+            lacks |= {self.lack(experiment, variant, "runs with other operations than asked for", N_SEEDS)}
+        if isinstance(asked, Epochs) and done < asked.n:
+            lacks |= {self.lack(experiment, variant, f"{done} of {asked.n} epochs", N_SEEDS)}
+        values = np.array([record.metrics[metric] for record in records], float)
+        if not np.isfinite(values).all():
+            lacks |= {self.lack(experiment, variant, "a seed diverged", 0)}
+        return Measured(values, lacks, seeds_of(records, config))
 
-    def records(self, experiment: str, variant: str) -> list[Record]:
-        """The longest run, by seed; none if there is none."""
-        group = self.found[experiment].get(variant)
-        return sorted(group.records, key=lambda record: record.seed) if group else []
+    def lacks(
+        self, experiment: str, variant: str, n_seeds: int = N_SEEDS, operations: float | None = None
+    ) -> frozenset[Lack]:
+        """What a run lacks, however long it should be: seeds, epochs of pretraining, a fair choice of rate.
 
-    def lacks(self, experiment: str, variant: str, n_seeds: int = N_SEEDS) -> frozenset[Lack]:
-        """What the longest run lacks, however long it should be: seeds, epochs of pretraining."""
-        group, config = self.found[experiment][variant], self.experiments[experiment].variants[variant]
-        n, lacks, name = len(group.records), set(), f"{experiment} {variant}"
-        if n < n_seeds and not getattr(config, "deterministic", False):
-            lacks.add(Lack(f"{n} of {n_seeds} seeds", name))
-        if differs(group.records[0].config.get("pretraining"), as_config(config).get("pretraining")):
-            lacks.add(Lack(f"{group.pretraining or 'no'} epochs of pretraining", name))
+        With so many operations of each run, if not at full length.
+        """
+        records, config = self.records(experiment, variant), self.experiments[experiment].variants[variant]
+        n, lacks = len(records), set()
+        if n < n_seeds and not deterministic(config):
+            lacks.add(self.lack(experiment, variant, f"{n} of {n_seeds} seeds", n_seeds - n, operations))
+        if pretrained_otherwise(records[0], config):
+            each = layer_epochs(records[0])
+            said = ", ".join(map(str, each[:1] if len(set(each)) == 1 else each)) or "no"
+            lacks.add(self.lack(experiment, variant, f"{said} epochs of pretraining", n_seeds, operations))
+        if (tuning := self._tuning[experiment, variant]) not in ("", CHOSEN):
+            lacks.add(self.lack(experiment, variant, tuning, n_seeds, operations))
         return frozenset(lacks)
 
+    def missing(
+        self, experiment: str, variant: str, n_seeds: int = N_SEEDS, operations: float | None = None
+    ) -> Lack:
+        """That a variant, which the experiment has or will have, has not been run."""
+        return self.lack(experiment, variant, "no records", n_seeds, operations)
 
-def combine(function: Callable[..., np.ndarray], *parts: Measured) -> Measured:
-    """A quantity made of others, seed by seed; it lacks what any of them lacks."""
-    n = min((len(part.values) for part in parts if len(part.values) != 1), default=1)
+    def lack(
+        self, experiment: str, variant: str, what: str, n_runs: int, operations: float | None = None
+    ) -> Lack:
+        """Something that a variant lacks, with the cost of so many runs of it at full length, or with so many
+        operations each.
+        """
+        config = self.experiments[experiment].variants.get(variant)
+        n_runs = 1 if config is not None and deterministic(config) else n_runs
+        cost = self.costs.of_runs(config, n_runs, operations) if config is not None else None
+        return Lack(what, f"{experiment} {variant}", cost)
+
+
+def seeds_of(records: list[Record], config: Any) -> tuple[int, ...] | None:
+    """The seeds of some records; None if nothing in them is random."""
+    return None if deterministic(config) else tuple(record.seed for record in records)
+
+
+def pretrained_otherwise(record: Record, config: Any) -> bool:
+    """Whether a record was pretrained in another way than its variant asks for."""
+    if not (isinstance(config, Autoencoding) and isinstance(config.start, Pretrained)):
+        return False
+    return record.config["start"].get("pretraining") != as_json(config.start.pretraining)
+
+
+def combine(function: Callable[..., np.ndarray], *parts: Measured, how: How = "mean") -> Measured:
+    """A quantity made of others, seed by seed, or in order where they are of no seed; it lacks what any of
+    them lacks. What is a single value of no seed is the same for all.
+    """
     lacks = frozenset().union(*(part.lacks for part in parts))
-    values = [np.resize(part.values, n) for part in parts]  # what is not random is the same for all seeds
-    return Measured(np.asarray(function(*values)) if n else np.zeros(0), lacks)
+    fixed = [part.seeds is None and len(part.values) == 1 for part in parts]
+    of_seeds = [part.seeds for part in parts if part.seeds is not None]
+    seeds: tuple[int, ...] | None = None
+    if of_seeds and len(of_seeds) + sum(fixed) == len(parts):
+        seeds = tuple(sorted(set(of_seeds[0]).intersection(*of_seeds[1:])))
+        values = [
+            np.resize(part.values, len(seeds))
+            if part.seeds is None
+            else part.values[_where(part.seeds, seeds)]
+            for part in parts
+        ]
+    else:
+        n = min((len(part.values) for part, same in zip(parts, fixed, strict=True) if not same), default=1)
+        values = [np.resize(part.values, n) for part in parts]
+    if not len(values[0]):
+        return Measured(np.zeros(0), lacks, how=how)
+    return Measured(np.asarray(function(*values), float), lacks, seeds, how)
+
+
+def _where(seeds: tuple[int, ...], some: tuple[int, ...]) -> list[int]:
+    return [seeds.index(seed) for seed in some]
+
+
+def ratio(ours: Measured, theirs: Measured) -> Measured:
+    """One quantity over another, paired by seed; averaged as logarithms."""
+    return combine(np.divide, ours, theirs, how="ratio")
+
+
+def largest(parts: Iterable[Measured], how: How = "mean") -> Measured:
+    """The largest of some quantities, seed by seed."""
+    return combine(lambda *values: np.max(values, axis=0), *parts, how=how)
+
+
+def smallest(parts: Iterable[Measured]) -> Measured:
+    """The smallest of those quantities that were measured, seed by seed; it lacks what any of them lacks."""
+    parts = list(parts)
+    measured = [part for part in parts if len(part.values)]
+    lacks = frozenset().union(*(part.lacks for part in parts))
+    if not measured:
+        return Measured(np.zeros(0), lacks)
+    return combine(lambda *values: np.fmin.reduce(values), *measured)._replace(lacks=lacks)
+
+
+def within(
+    evidence: Evidence,
+    run: tuple[str, str],
+    budget: Measured,
+    metric: str,
+    *,
+    lowest: bool = False,
+    n_seeds: int = N_SEEDS,
+) -> Measured:
+    """The score of each seed of a run, an experiment's variant, when no more than so many operations had
+    been spent (the mean of `budget`), or at the end of a run that spent fewer; with `lowest` the lowest until
+    then.
+    """
+    records, allowed = evidence.records(*run), budget.values.mean() if len(budget.values) else None
+    if not records or allowed is None:
+        missing = frozenset() if records else {evidence.missing(*run, n_seeds, allowed)}
+        return Measured(np.zeros(0), budget.lacks | missing)
+    lacks = evidence.lacks(*run, n_seeds, allowed) | budget.lacks
+    spent = min(record.curves["flops"][-1] for record in records) / allowed
+    if spent < 1 - 1e-9:
+        lacks |= {evidence.lack(*run, f"{spent:.2g} of the operations allowed", n_seeds, allowed)}
+    in_time = [np.searchsorted(record.curves["flops"], allowed, side="right") for record in records]
+    scores = [record.curves[metric][: max(n, 1)] for record, n in zip(records, in_time, strict=True)]
+    values = np.array([min(each) if lowest else each[-1] for each in scores], float)
+    return Measured(values, lacks, tuple(record.seed for record in records))
 
 
 def verdict(claim: Claim, evidence: Evidence) -> str:
-    """UPHELD or REFUTED; OPEN while evidence is missing or lies between the two."""
-    if any(condition.settled for condition in claim.refuting(evidence)):
+    """UPHELD, REFUTED or OPEN: by full evidence alone, several conditions of a side held to 95 % together."""
+    if n_settled(refuting := list(claim.refuting(evidence))) >= claim.n_refuting and refuting:
         return "REFUTED"
-    return "UPHELD" if all(condition.settled for condition in claim.upholding(evidence)) else "OPEN"
+    upholding = list(claim.upholding(evidence))
+    n_cases = len({condition.case or condition.text for condition in upholding})
+    enough = n_settled(upholding) >= (n_cases if claim.n_upholding is None else claim.n_upholding)
+    return "UPHELD" if enough and upholding else "OPEN"
 
 
-def markdown(claims: Iterable[Claim], evidence: Evidence) -> str:
-    """The verdicts, and below them what each rests on."""
-    claims = list(claims)
-    overview = [
-        {"claim": claim.key, "statement": claim.statement, "verdict": verdict(claim, evidence)}
-        for claim in claims
-    ]
-    head = (
-        "# Verdicts\n\nGenerated by `repro tables`. A claim is UPHELD if the 95 % interval over seeds of "
-        "every condition lies within its bounds, REFUTED if that of any refuting condition does, and OPEN "
-        f"while anything is lacking, such as full length or {N_SEEDS} seeds, or lies between the two."
-    )
-    sections = [f"{head}\n\n{_table(overview)}\n"]
-    sections += [_section(claim, evidence) for claim in claims]
-    return "\n".join(sections)
+def n_settled(conditions: list[Condition]) -> int:
+    """Cases of which all conditions hold, on full evidence."""
+    cases: dict[str, bool] = {}
+    for condition, holds in zip(conditions, ruled(conditions), strict=True):
+        name = condition.case or condition.text
+        cases[name] = cases.get(name, True) and bool(holds) and not condition.measured.lacks
+    return sum(cases.values())
 
 
-def _section(claim: Claim, evidence: Evidence) -> str:
+HEAD = f"""# Verdicts
+
+Generated by `repro tables`. A claim is UPHELD if its upholding conditions hold, REFUTED if its refuting ones
+do, and OPEN while anything is lacking, such as full length or {N_SEEDS} seeds, or the evidence lies between.
+A condition holds if the 95 % t-interval over seeds lies within its bounds, of ratios the interval of their
+paired logarithms; "one-sided" if the one-sided interval does. Where a claim has several conditions their
+tests are held to 95 % together (Holm), so that an interval just within its bound may be "undecided". What has
+no interval, such as the worst seed, is judged as it is. Times are estimates, at the operations per second of
+the runs recorded on the device named; runs that several claims need are counted in each.
+"""
+
+
+def page(claims: Iterable[Claim], evidence: Evidence) -> str:
+    """The verdicts, below them what each rests on, and what would settle those that are open."""
+    rulings = [(claim, verdict(claim, evidence)) for claim in claims]
+    rows = [{"claim": claim.key, "statement": claim.statement, "verdict": said} for claim, said in rulings]
+    return "\n".join([f"{HEAD}\n{_table(rows)}\n", *(_section(*ruling, evidence) for ruling in rulings)])
+
+
+def _section(claim: Claim, said: str, evidence: Evidence) -> str:
     upholding, refuting = list(claim.upholding(evidence)), list(claim.refuting(evidence))
     lacks = set().union(*(condition.measured.lacks for condition in upholding + refuting))
-    rows = [_row("upholds", c) for c in upholding] + [_row("refutes", c) for c in refuting]
+    rows = [_row("upholds", c, holds) for c, holds in zip(upholding, ruled(upholding), strict=True)]
+    rows += [_row("refutes", c, holds) for c, holds in zip(refuting, ruled(refuting), strict=True)]
     missing = f"\nStill lacking:\n\n{_listed(lacks)}\n" if lacks else ""
+    if said == "OPEN":
+        missing += _settling(lacks)
     return (
-        f"## {claim.key}: {verdict(claim, evidence)}\n\n{claim.statement}. Upheld if {claim.upheld_if}. "
+        f"## {claim.key}: {said}\n\n{claim.statement}. Upheld if {claim.upheld_if}. "
         f"Refuted if {claim.refuted_if}.\n{missing}\n{_table(rows)}\n"
     )
+
+
+def _settling(lacks: Iterable[Lack]) -> str:
+    """Which runs would settle it, and what they cost."""
+    costs: dict[str, Cost] = {}
+    for lack in lacks:
+        if lack.cost and lack.cost.n_runs and lack.cost[:2] > costs.get(lack.variant, (0,))[:2]:
+            costs[lack.variant] = lack.cost
+    if not costs:
+        return "" if lacks else "\nNothing is lacking: the evidence lies between the two.\n"
+    rows = []
+    by_place = sorted((name.partition(" ")[0], cost.device, name) for name, cost in costs.items())
+    for (experiment, device), group in groupby(by_place, key=lambda entry: entry[:2]):
+        some = [costs[name] for _, _, name in group]
+        rows.append(
+            {
+                "to settle it": f"`repro run {experiment} --profile paper`",
+                "variants": str(len(some)),
+                "runs": str(sum(cost.n_runs for cost in some)),
+                "operations": f"{sum(cost.operations for cost in some):.2g}",
+                "estimated time": _time(sum(cost.seconds for cost in some)),
+                "at the rate of": device or "–",
+            }
+        )
+    return f"\n{_table(rows)}\n"
+
+
+def _time(seconds: float) -> str:
+    """In the largest unit of which there is at least one."""
+    if not np.isfinite(seconds):
+        return "unknown"
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.2g} {unit}" if seconds < 100 * size else f"{seconds / size:.0f} {unit}"
+    return "seconds"
 
 
 def _listed(lacks: Iterable[Lack]) -> str:
     """A line for each thing that is lacking; of many variants that lack it the first few."""
     lines = []
-    for what, same in groupby(sorted(lacks), key=lambda lack: lack.what):
-        names = [lack.variant for lack in same if lack.variant]
+    for what, same in groupby(sorted({lack[:2] for lack in lacks}), key=lambda lack: lack[0]):
+        names = [variant for _, variant in same if variant]
         more = [f"{len(names) - NAMED} more"] if len(names) > NAMED + 1 else []
-        shown = ", ".join(names[:NAMED] + more if more else names)
-        lines.append(f"- {shown}: {what}" if names else f"- {what}")
+        listed = ", ".join(names[:NAMED] + more if more else names)
+        lines.append(f"- {listed}: {what}" if names else f"- {what}")
     return "\n".join(lines)
 
 
-def _row(role: str, condition: Condition) -> dict[str, str]:
-    values = condition.measured.values
+def _row(role: str, condition: Condition, holds: bool | None) -> dict[str, str]:
+    measured = condition.measured
+    there = len(measured.values) > 0
     bounds = [f"≥ {condition.low:g}"] if condition.low > -inf else []
     bounds += [f"≤ {condition.high:g}"] if condition.high < inf else []
-    answer = {True: "yes", False: "no", None: "undecided" if len(values) else "–"}[condition.holds]
-    so_far = "so far " if condition.measured.lacks and condition.holds is not None else ""
+    answer = {True: "yes", False: "no", None: "undecided" if there else "–"}[holds]
+    so_far = "so far " if measured.lacks and holds is not None else ""
+    low, high = measured.interval if there else (nan, nan)
     return {
         "condition": condition.text,
-        "bound": " and ".join(bounds),
+        "bound": " and ".join(bounds) + (", one-sided" if condition.one_sided else ""),
         "if so": role,
-        "measured": f"{values.mean():.3g}" if len(values) else "–",
-        "95 % interval": "{:.3g} to {:.3g}".format(*condition.spread) if len(values) > 1 else "–",
-        "n": str(len(values)),
+        "measured": f"{measured.number:.3g}" if there else "–",
+        "95 % interval": f"{low:.3g} to {high:.3g}" if low == low else "–",
+        "n": str(len(measured.values)),
         "holds": f"{so_far}{answer}",
     }
 

@@ -33,8 +33,8 @@ class Record(NamedTuple):
     seed: int
     identity: str  # of what was run
     config: dict[str, Any]
-    metrics: dict[str, float | None]  # units in the name; see results/README.md
-    curves: dict[str, list[float | None]]  # one entry per epoch
+    metrics: dict[str, float]  # units in the name; see results/README.md; null in the file is NaN
+    curves: dict[str, list[float]]  # one entry per epoch
     arrays: str | None  # SHA-256 of the .npz file beside the record
     provenance: dict[str, Any]
 
@@ -92,11 +92,12 @@ def load_record(path: Path, folder: Path | None = None) -> Record:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         checksum = content.pop("sha256", None)
-        record = _RECORD.validate_python(Record(**content))
+        numbers = {name: _with_nan(content[name]) for name in ("metrics", "curves")}
+        record = _RECORD.validate_python(Record(**content | numbers))
         lacking = [name for name in ORIGIN if name not in record.provenance]
     except ValidationError as error:
         raise UserError(f"{path} is not a record ({in_one_line(error)}): {remedy}") from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{path} is not a record ({error}): {remedy}") from error
     if lacking:
         raise UserError(f"{path} is not a record (no provenance of {', '.join(lacking)}): {remedy}")
@@ -115,7 +116,7 @@ def load_record(path: Path, folder: Path | None = None) -> Record:
         raise UserError(
             f"{path.with_suffix('.npz')} is missing: delete {path.name} and run its experiment again"
         )
-    return record._replace(metrics=_with_nan(record.metrics), curves=_with_nan(record.curves))
+    return record
 
 
 def load_arrays(path: Path, record: Record) -> dict[str, np.ndarray]:
@@ -132,6 +133,19 @@ def load_arrays(path: Path, record: Record) -> dict[str, np.ndarray]:
         raise UserError(f"{beside} is not what its record was written with: delete both and run again")
     with np.load(io.BytesIO(content)) as arrays:
         return dict(arrays)
+
+
+def n_epochs(record: Record) -> int:
+    """Fine-tuning epochs that a record has behind it; 0 if nothing was fine-tuned."""
+    if "epochs" in record.curves:
+        return int(record.curves["epochs"][-1])
+    return len(record.curves.get("seconds", ()))
+
+
+def layer_epochs(record: Record) -> list[int]:
+    """Epochs of each pretrained layer, lowest first."""
+    layers = sorted(name for name in record.curves if name.startswith("reconstruction_error_layer"))
+    return [len(record.curves[name]) for name in layers]
 
 
 def as_text(record: Record) -> str:

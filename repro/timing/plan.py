@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
-from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, RAINA, RAINA_BATCH, SQUARE, Lane, Subject
+from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, RAINA, RAINA_BATCH, SQUARE, Part, Subject
 
 LARGE_BATCH = 4096
 N_SEEDS = 5  # side by side on a GPU
@@ -28,24 +28,24 @@ LENGTHS = {"quick": Length(2, 5e9, False), "paper": Length(3, 15e9, True)}
 GPU_FLOPS = 5e11  # about an epoch of the lowest MNIST layer
 
 
-def groups(length: Length, lanes: Collection[Lane], peers: Collection[str]) -> Iterator[list[Subject]]:
+def groups(length: Length, parts: Collection[Part], peers: Collection[str]) -> Iterator[list[Subject]]:
     """Subjects that are timed in turn, and so under the same conditions; those of one size together."""
-    yield list(_machine(lanes))
+    yield list(_machine(parts))
     for sizes in (*MNIST, *RAINA) if length.large else (*MNIST[:2], RAINA[0]):
-        yield [_lasting(subject, length) for subject in _of_size(sizes, lanes, peers, length)]
-    yield [_lasting(subject, length) for subject in _of_size(NETWORK, lanes, (), length)]
-    if length.large and "cpu" in lanes:
+        yield [_lasting(subject, length) for subject in _of_size(sizes, parts, peers, length)]
+    yield [_lasting(subject, length) for subject in _of_size(NETWORK, parts, (), length)]
+    if length.large and "cpu" in parts:
         yield [Subject("jax", "cd1", MNIST[0], n_batches=n // 100, of_curve=True) for n in CURVE]
         deep = [(1000,) * (depth + 1) for depth in DEPTHS]
         yield [Subject("jax", "backprop", sizes, n_batches=20, of_curve=True) for sizes in deep]
 
 
-def _machine(lanes: Collection[Lane]) -> Iterator[Subject]:
+def _machine(parts: Collection[Part]) -> Iterator[Subject]:
     """What the parts of the machine can do: copying, and products of square matrices."""
-    for lane in lanes:
-        yield Subject("jax", "copy", (COPIED,), lane=lane)
-        square = Subject("jax", "matmul", SQUARE, batch_size=1024, lane=lane)
-        if lane == "gpu":
+    for part in parts:
+        yield Subject("jax", "copy", (COPIED,), part=part)
+        square = Subject("jax", "matmul", SQUARE, batch_size=1024, part=part)
+        if part == "gpu":
             many = replace(square, sizes=(8192, 8192), batch_size=8192)
             yield from (replace(many, precision=p) for p in ("float32", "tf32", "bfloat16"))
         else:
@@ -53,19 +53,19 @@ def _machine(lanes: Collection[Lane]) -> Iterator[Subject]:
             yield replace(square, program="numpy", precision="float64")
 
 
-def _of_size(sizes, lanes: Collection[Lane], peers: Collection[str], length: Length) -> Iterator[Subject]:
-    for lane in lanes:
+def _of_size(sizes, parts: Collection[Part], peers: Collection[str], length: Length) -> Iterator[Subject]:
+    for part in parts:
         batch_size = RAINA_BATCH if sizes in RAINA else 100
-        plain = Subject("jax", "cd1", sizes, batch_size, lane=lane)
+        plain = Subject("jax", "cd1", sizes, batch_size, part=part)
         workloads = ("cd1", "backprop") if len(sizes) == 2 else ("backprop",)
-        if lane == "gpu":
+        if part == "gpu":
             yield from _on_gpu(plain, workloads, length)
             continue
         double = replace(plain, program="program2006", precision="float64")
         for workload in workloads:
             yield replace(double, workload=workload)
             yield replace(plain, workload=workload)
-        if lane == "cpu":
+        if part == "cpu":
             yield from (
                 replace(plain, program=peer) for peer in peers if peer != "sklearn" or not plain.linear
             )
@@ -88,6 +88,6 @@ def _on_gpu(plain: Subject, workloads: Collection, length: Length) -> Iterator[S
 
 def _lasting(subject: Subject, length: Length) -> Subject:
     """The subject with as many minibatches in a call as the profile gives it, at least two."""
-    flops = GPU_FLOPS if subject.lane == "gpu" else length.flops
+    flops = GPU_FLOPS if subject.part == "gpu" else length.flops
     most = max(2, MNIST_CASES // subject.batch_size)
     return replace(subject, n_batches=min(max(round(flops / subject.flops), 2), most))

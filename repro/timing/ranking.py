@@ -2,58 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
+from typing import NamedTuple
 
 from repro.runs.provenance import ROOT
-from repro.runs.record import Record, load_record
+from repro.runs.record import Record, load_records
 from repro.timing.machines import machines
 from repro.timing.rates import EXPERIMENT, machine
-from repro.timing.subject import MNIST, NETWORK, Subject
+from repro.timing.subject import MNIST, MNIST_BATCH, NETWORK, RAINA_BATCH, Subject
 
 COMPARED = (
     Subject("jax", "cd1", MNIST[0]),
     Subject("jax", "backprop", NETWORK),
-    Subject("program2006", "cd1", MNIST[0], precision="float64", lane="1core"),
-    Subject("program2006", "backprop", NETWORK, precision="float64", lane="1core"),
+    Subject("program2006", "cd1", MNIST[0], precision="float64", part="1core"),
+    Subject("program2006", "backprop", NETWORK, precision="float64", part="1core"),
 )
-Lines = tuple[str, tuple[str, ...], list[list[str]]]  # title, columns, rows
 
 
-def rates(records: Iterable[Record]) -> Lines:
-    """The rates of every program that learns, the fastest first at each size."""
-    learning = [record for record in records if record.config["workload"] in ("cd1", "backprop")]
-    learning.sort(key=lambda r: (r.config["workload"], r.config["sizes"], -r.metrics["gflops"]))
-    rows = [
-        [
-            record.variant,
-            clock(record),
-            f"{record.metrics['gflops']:.3g}",
-            f"{100 * record.metrics['fraction_of_matmul']:.0f} %",
-            f"{100 * record.metrics['fraction_of_best_matmul']:.0f} %",
-        ]
-        for record in learning
-    ]
-    columns = ("program", "time", "GFLOP/s", "of same-shape", "of best matmul")
-    return "rates of this machine", columns, rows
+class Lines(NamedTuple):
+    """A table to print; narrow enough for 80 columns."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
-def clock(record: Record) -> str:
-    """The time of an epoch of MNIST, or of a million cases of other sizes."""
-    of_epoch = record.metrics.get("seconds_per_epoch")
-    if of_epoch is not None:
-        return f"{of_epoch:.3g} s/epoch"
-    return f"{record.metrics['seconds_per_million_cases']:.3g} s/million"
+def rates(records: Iterable[Record]) -> Iterator[Lines]:
+    """The rates of every program that learns, the fastest first at each size; and what share that is of the
+    machine's matrix products at these shapes, and of its best.
+    """
+    columns = ("program", "seconds", "GFLOP/s", "of products", "of best")
+    learning = [(Subject(**record.config), record) for record in records]
+    learning = [pair for pair in learning if pair[0].workload in ("cd1", "backprop")]
+    learning.sort(key=lambda pair: (pair[0].workload, pair[0].sizes, -pair[1].metrics["gflops"]))
+    for (workload, sizes), group in groupby(learning, lambda pair: (pair[0].workload, pair[0].sizes)):
+        pairs = list(group)
+        unit = "an epoch of MNIST" if "seconds_per_epoch" in pairs[0][1].metrics else "a million cases"
+        title = f"{workload} {'x'.join(map(str, sizes))}, seconds for {unit}"
+        yield Lines(title, columns, [_row(*pair) for pair in pairs])
 
 
-def standing(records: Iterable[Record]) -> Lines:
+def _row(subject: Subject, record: Record) -> tuple[str, ...]:
+    metrics = record.metrics
+    seconds = metrics.get("seconds_per_epoch", metrics["seconds_per_million_cases"])
+    shares = [f"{100 * metrics[f'fraction_of_{what}']:.0f} %" for what in ("matmul", "best_matmul")]
+    return described(subject), f"{seconds:.3g}", f"{metrics['gflops']:.3g}", *shares
+
+
+def described(subject: Subject) -> str:
+    """A program and how it ran, in a few words."""
+    where = {"1core": "1 core", "cpu": "all cores", "gpu": "GPU"}[subject.part]
+    more = [subject.precision]
+    more += [f"batch {subject.batch_size}"] if subject.batch_size not in (MNIST_BATCH, RAINA_BATCH) else []
+    more += [f"{subject.n_seeds} seeds"] if subject.n_seeds > 1 else []
+    more += [f"{subject.n_cases} cases"] if subject.of_curve else []
+    return ", ".join([subject.program, where, *more])
+
+
+def standing(records: Iterable[Record]) -> Iterator[Lines]:
     """Where this machine falls among those with committed records and those of machines.csv, in GFLOP/s."""
-    rows, records = [], list(records)
-    committed = [load_record(path) for path in sorted((ROOT / "results/paper" / EXPERIMENT).glob("*.json"))]
+    committed = load_records(ROOT / "results" / "paper", EXPERIMENT).values()
+    named = [(f"{machine(record.provenance)} (recorded)", record) for record in committed]
+    named += [(_here(record), record) for record in records]
+    computed = [(f"{m.name} (computed)", m.sustained_gflops) for m in machines() if m.sustained_gflops > 0]
     for subject in COMPARED:
-        named = [(f"{machine(record.provenance)} (recorded)", record) for record in committed]
-        named += [("this machine", record) for record in records]
-        found = [(name, r.metrics["gflops"]) for name, r in named if r.variant == subject.variant]
-        found += [(f"{m.name} (computed)", m.sustained_gflops) for m in machines() if m.sustained_gflops > 0]
-        for name, gflops in sorted(found, key=lambda pair: -pair[1]):
-            rows.append([subject.variant, name, f"{gflops:.3g}"])
-    return "among the recorded machines", ("program", "machine", "GFLOP/s"), rows
+        measured = [(name, r.metrics["gflops"]) for name, r in named if _comparable(r, subject)]
+        rows = sorted([*measured, *computed], key=lambda pair: -pair[1])
+        title = f"{subject.variant} among the recorded machines"
+        yield Lines(title, ("machine", "GFLOP/s"), [(name, f"{gflops:.3g}") for name, gflops in rows])
+
+
+def _here(record: Record) -> str:
+    about = record.provenance
+    return "this machine" if about["platform"] == "cpu" else f"this machine's {about['device']}"
+
+
+def _comparable(record: Record, subject: Subject) -> bool:
+    """Whether it is the same work, whatever the length of a call, on a CPU in the same way, or on a GPU."""
+    whole = replace(Subject(**record.config), n_batches=1)
+    of_gpu = subject.part == "cpu" and whole.part == "gpu"
+    return (replace(whole, part="cpu") if of_gpu else whole) == subject

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 
 from repro.atomic import write_atomically
 from repro.errors import UserError
-from repro.runs.record import Record, as_config, record_path, save_records
+from repro.runs.record import Record, identity, save_records
+from repro.timing.load import OtherWork, is_busy
 from repro.timing.peers import PACKAGES, installed
 from repro.timing.plan import LENGTHS, Length, groups
 from repro.timing.stopwatch import in_turn
-from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, Lane, Subject
+from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, Part, Subject
 from repro.timing.worker import Worker, confinable
+from repro.typed import as_json
 
-BUSY = 1.1  # threads that wait to run, for each core
 EXPERIMENT = "eras"
-SLOW = {
-    "program2006": 6.0,
-    "numpy": 3.0,
-    "sklearn": 3.0,
-    "torch": 2.0,
-    "jax": 1.5,
-}  # guesses, to show progress
+# guesses, to show progress: time against that of the same operations in matrix products
+SLOW = {"program2006": 6.0, "numpy": 3.0, "sklearn": 3.0, "torch": 2.0, "jax": 1.5}
 
 
 class Timing(NamedTuple):
@@ -67,56 +63,80 @@ class Progress:
         self.console.print(f"timing {text}{left}")
 
 
-def time_rates(profile: str, results: Path, console: Console) -> list[Path]:
+def time_rates(profile: str, results: Path, console: Console) -> list[Record]:
     """Time everything that this machine and the installed packages can, and write one record each.
+
+    The records are written after each group of subjects, all of them anew: a rate is compared with the best
+    of the machine so far, and says the largest load so far. Interrupted, it keeps what was measured.
 
     Raises:
         UserError: if the folder cannot be written to.
     """
-    folder = results / profile / EXPERIMENT
+    folder, length = results / profile, LENGTHS[profile]
+    check_writable(folder / EXPERIMENT, results)
+    with ExitStack() as stack:
+        workers = start_workers(stack, console)
+        other = OtherWork(lambda: time.process_time() + sum(worker.spent() for worker in workers.values()))
+        warn(other.largest, console)
+        provenances: dict[Part, dict[str, Any]] = {
+            part: worker.provenance() for part, worker in workers.items()
+        }
+        plan = list(groups(length, workers, peers(console)))
+        work = (1 + length.repeats) * sum(effort(subject) for group in plan for subject in group)
+        progress = Progress(console, work, time.perf_counter())
+        timings: dict[Subject, Timing] = {}
+        records: list[Record] = []
+        for group in plan:
+            quiet = not is_busy(other.largest)
+            timings |= time_group(workers, group, length, progress)
+            if is_busy(other.read()) and quiet:
+                warn(other.largest, console)
+            records = recorded(timings, provenances, profile, other.largest)
+            save_records(folder, [(record, {}) for record in records])
+    return records
+
+
+def check_writable(folder: Path, results: Path) -> None:
+    """Refuse a folder that records cannot be written to.
+
+    Raises:
+        UserError: naming the option.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / ".writable", b"")
         (folder / ".writable").unlink()
     except OSError as error:
         raise UserError(f"--results {results} cannot be written to: {error.strerror}") from error
-    length, load = LENGTHS[profile], os.getloadavg()[0]
-    warn(load, console)
-    with ExitStack() as stack:
-        workers = hire(stack, console)
-        origins: dict[Lane, dict] = {lane: worker.origin() for lane, worker in workers.items()}
-        timings = run(workers, list(groups(length, workers, peers(console))), length, console)
-    records = recorded(timings, origins, profile, load, folder)
-    save_records({path: (record, {}) for path, record in records.items()})
-    return list(records)
 
 
 def warn(load: float, console: Console) -> None:
-    """Say so if the machine is busy already."""
-    cores = os.cpu_count() or 1
-    if load > BUSY * cores:
-        console.print(f"the machine is busy (load {load:.1f} on {cores} cores): these times will be too long")
+    """Say so if the machine is busy."""
+    if is_busy(load):
+        console.print(
+            f"the machine is busy (load {load:.1f} on {os.cpu_count()} cores): these times will be too long"
+        )
 
 
 def peers(console: Console) -> list[str]:
-    """Other people's programs that are there; of the others a line."""
-    there = installed()
-    for name in there:
-        if not there[name]:
+    """Other people's programs that are installed; of the others a line."""
+    present = installed()
+    for name in present:
+        if not present[name]:
             console.print(
                 f'{PACKAGES[name]} is not installed and left out: pip install "repro[peers]" adds it'
             )
-    return [name for name in there if there[name]]
+    return [name for name in present if present[name]]
 
 
-def hire(stack: ExitStack, console: Console) -> dict[Lane, Worker]:
-    """A worker for each part of the machine there is; closed with the stack."""
-    workers: dict[Lane, Worker] = {}
-    lanes: list[Lane] = ["1core", "cpu", "gpu"]
-    for lane in lanes if confinable() else lanes[1:]:
-        worker = stack.enter_context(closing(Worker(lane)))
-        if lane != "gpu" or worker.origin()["platform"] != "cpu":
-            workers[lane] = worker
+def start_workers(stack: ExitStack, console: Console) -> dict[Part, Worker]:
+    """A worker for each part that this machine has; closed with the stack."""
+    workers: dict[Part, Worker] = {}
+    parts: list[Part] = ["1core", "cpu", "gpu"]
+    for part in parts if confinable() else parts[1:]:
+        worker = stack.enter_context(closing(Worker(part)))
+        if part != "gpu" or worker.provenance()["platform"] != "cpu":
+            workers[part] = worker
     if "1core" not in workers:
         console.print("this system cannot tie a process to one core: rates of one core are left out")
     if "gpu" not in workers:
@@ -124,54 +144,67 @@ def hire(stack: ExitStack, console: Console) -> dict[Lane, Worker]:
     return workers
 
 
-def run(
-    workers: dict[Lane, Worker], plan: list[list[Subject]], length: Length, console: Console
+def time_group(
+    workers: Mapping[Part, Worker], group: list[Subject], length: Length, progress: Progress
 ) -> dict[Subject, Timing]:
-    """Seconds of every subject of the plan."""
-    timings, total = {}, (1 + length.repeats) * sum(effort(subject) for group in plan for subject in group)
-    progress = Progress(console, total, time.perf_counter())
-    for group in plan:
-        progress.line(f"{len(group)} programs at {'x'.join(map(str, group[0].sizes))}")
-        compiled = {subject: workers[subject.lane].prepare(subject) for subject in group}
-        calls = {subject: partial(workers[subject.lane].call, subject) for subject in group}
-        seconds = in_turn(calls, length.repeats, lambda subject: progress.more(effort(subject)))
-        timings |= {subject: Timing(seconds[subject], compiled[subject]) for subject in group}
-        for worker in workers.values():
-            worker.forget()
-    return timings
+    """Seconds of every subject of a group."""
+    progress.line(f"{len(group)} programs at {'x'.join(map(str, group[0].sizes))}")
+    compiled = {subject: workers[subject.part].prepare(subject) for subject in group}
+    calls = {subject: partial(workers[subject.part].call, subject) for subject in group}
+    seconds = in_turn(calls, length.repeats, lambda subject: progress.more(effort(subject)))
+    for worker in workers.values():
+        worker.forget()
+    return {subject: Timing(seconds[subject], compiled[subject]) for subject in group}
 
 
 def effort(subject: Subject) -> float:
     """About how long a call takes, in any unit."""
-    cores = 1 if subject.lane == "1core" else 2 if subject.lane == "cpu" else 1000
+    cores = 1 if subject.part == "1core" else 2 if subject.part == "cpu" else 1000
     return (subject.flops or 10 * subject.bytes_moved) * SLOW[subject.program] / cores
 
 
 def recorded(
-    timings: dict[Subject, Timing], origins: dict[Lane, dict], profile: str, load: float, folder: Path
-) -> dict[Path, Record]:
-    """A record for each subject, by path: one for each machine, which a later run replaces."""
+    timings: dict[Subject, Timing], provenances: Mapping[Part, dict[str, Any]], profile: str, load: float
+) -> list[Record]:
+    """A record of each subject: one for each machine, which a later run replaces."""
     finished = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    records = {}
+    records = []
     for subject, timing in timings.items():
-        origin = origins[subject.lane] | {
+        provenance = provenances[subject.part] | {
             "precision": precision(subject),
             "seeds_side_by_side": subject.n_seeds,
             "wall_seconds": round(sum(timing.seconds), 2),
-            "load_average": round(load, 2),  # of one minute, before the first measurement
+            "load_average": round(load, 2),  # of other work, over a minute: the largest during the timing
             "finished": finished,
         }
-        metrics, calls = measured(subject, timings), {"call_seconds": timing.seconds}
-        about = EXPERIMENT, subject.variant, profile, 0, as_config(subject), metrics, calls, None, origin
-        whatever_its_length = replace(subject, n_batches=1)
-        path = record_path(folder, subject.variant, 0, whatever_its_length, machine(origin))
-        records[path] = Record(*about)
+        records.append(
+            Record(
+                experiment=EXPERIMENT,
+                variant=subject.variant,
+                profile=profile,
+                seed=0,
+                identity=identity_on(subject, provenance),
+                config=as_json(subject),
+                metrics=measured(subject, timings),
+                curves={"call_seconds": timing.seconds},
+                arrays=None,
+                provenance=provenance,
+            )
+        )
     return records
 
 
-def machine(origin: dict) -> str:
-    """What tells the machines of the table apart: the device, and of a CPU how many cores it has here."""
-    return f"{origin['device']}, {origin['cores']} cores" if origin["platform"] == "cpu" else origin["device"]
+def identity_on(subject: Subject, provenance: Mapping[str, Any]) -> str:
+    """Of a subject, however long its calls are, on a machine."""
+    return identity(replace(subject, n_batches=1), "", machine(provenance))
+
+
+def machine(about: Mapping[str, Any]) -> str:
+    """What tells the machines of the table apart: the device, and of a CPU how many cores it has here.
+
+    `about` is provenance, or a row of the frame.
+    """
+    return f"{about['device']}, {about['cores']} cores" if about["platform"] == "cpu" else about["device"]
 
 
 def precision(subject: Subject) -> str:
@@ -189,22 +222,22 @@ def measured(subject: Subject, timings: dict[Subject, Timing]) -> dict[str, floa
     if subject.workload == "copy":
         return {"gigabytes_per_second": bandwidth, "compile_seconds": timing.compile_seconds}
     per_million = 1e6 / subject.n_cases
-    found = {
+    metrics = {
         "seconds_per_update": timing.median / subject.n_batches,
         "seconds_per_million_cases": timing.median * per_million,
     }
     if subject.sizes in (*MNIST, NETWORK):
-        found["seconds_per_epoch"] = timing.median * MNIST_CASES / subject.n_cases
-    found["gflops"] = subject.flops / timing.median / 1e9
+        metrics["seconds_per_epoch"] = timing.median * MNIST_CASES / subject.n_cases
+    metrics["gflops"] = subject.flops / timing.median / 1e9
     if subject.workload != "matmul":
         same, best = (fastest(timings, subject, "matmul", shape) for shape in (True, False))
-        found |= {
-            "fraction_of_matmul": found["gflops"] / same,
-            "fraction_of_best_matmul": found["gflops"] / best,
+        metrics |= {
+            "fraction_of_matmul": metrics["gflops"] / same,
+            "fraction_of_best_matmul": metrics["gflops"] / best,
         }
-        found["flops_floor_seconds_per_million_cases"] = subject.flops / best / 1e9 * per_million
-        found["bytes_floor_seconds_per_million_cases"] = subject.bytes_moved / bandwidth / 1e9 * per_million
-    return found | {"compile_seconds": timing.compile_seconds}
+        metrics["flops_floor_seconds_per_million_cases"] = subject.flops / best / 1e9 * per_million
+        metrics["bytes_floor_seconds_per_million_cases"] = subject.bytes_moved / bandwidth / 1e9 * per_million
+    return metrics | {"compile_seconds": timing.compile_seconds}
 
 
 def fastest(
@@ -215,7 +248,7 @@ def fastest(
     """
 
     def alike(other: Subject) -> bool:
-        if other.workload != workload or other.lane != subject.lane:
+        if other.workload != workload or other.part != subject.part:
             return False
         shapes = other.sizes == subject.sizes and other.batch_size == subject.batch_size
         return workload == "copy" or (other.precision == subject.precision and (shapes or not same_shape))
@@ -228,6 +261,6 @@ def fastest(
     return max(rates, default=float("nan")) / 1e9
 
 
-def took(paths: Iterable[Path], began: float) -> str:
+def took(records: Iterable[Record], began: float) -> str:
     """A closing line."""
-    return f"{len(list(paths))} records in {timedelta(seconds=round(time.perf_counter() - began))}"
+    return f"{len(list(records))} records in {timedelta(seconds=round(time.perf_counter() - began))}"

@@ -10,7 +10,7 @@ from repro.typed import choice
 
 Program = Literal["program2006", "jax", "sklearn", "torch", "numpy"]
 Workload = Literal["cd1", "backprop", "matmul", "copy"]
-Lane = Literal["1core", "cpu", "gpu"]
+Part = Literal["1core", "cpu", "gpu"]
 Precision = Literal["float64", "float32", "tf32", "bfloat16"]
 
 MNIST_CASES = 60_000  # an epoch of MNIST
@@ -33,7 +33,7 @@ class Subject:
     sizes: tuple[int, ...]  # of the layers, inputs first; of "copy", the numbers that are copied
     batch_size: int = MNIST_BATCH
     n_batches: int = 1
-    lane: Lane = "cpu"  # one core, all cores, or the GPU
+    part: Part = "cpu"  # one core, all cores, or the GPU
     precision: Precision = "float32"  # of the matrix products; 64 bits throughout for "float64"
     n_seeds: int = 1  # side by side in one program
     of_curve: bool = False  # one of several lengths at which cost against cases is measured
@@ -44,13 +44,13 @@ class Subject:
         """Its name, such as `jax-cd1-784x1000` or `program2006-cd1-784x1000-1core`."""
         usual = RAINA_BATCH if self.sizes in RAINA else MNIST_BATCH
         of_program = "float64" if self.program == "program2006" else "float32"
-        parts = [self.program, self.workload, "x".join(map(str, self.sizes))]
-        parts += [self.precision] if self.precision != of_program else []
-        parts += [f"batch{self.batch_size}"] if self.batch_size != usual and self.workload != "copy" else []
-        parts += [f"{self.n_seeds}seeds"] if self.n_seeds > 1 else []
-        parts += [f"{self.n_cases}cases"] if self.of_curve else []
-        parts += ["1core"] if self.lane == "1core" else []
-        return "-".join(parts)
+        words = [self.program, self.workload, "x".join(map(str, self.sizes))]
+        words += [self.precision] if self.precision != of_program else []
+        words += [f"batch{self.batch_size}"] if self.batch_size != usual and self.workload != "copy" else []
+        words += [f"{self.n_seeds}seeds"] if self.n_seeds > 1 else []
+        words += [f"{self.n_cases}cases"] if self.of_curve else []
+        words += ["1core"] if self.part == "1core" else []
+        return "-".join(words)
 
     @property
     def linear(self) -> bool:

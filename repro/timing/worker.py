@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
 from repro.errors import UserError
-from repro.timing.subject import Lane, Subject
+from repro.timing.subject import Part, Subject
 
 SETTLE = 0.2  # seconds before a call: after the last one its library's threads spin on, as OpenBLAS's do
 
@@ -22,17 +23,17 @@ SETTLE = 0.2  # seconds before a call: after the last one its library's threads 
 class Worker:
     """The child, seen from the parent. Close it when done."""
 
-    def __init__(self, lane: Lane):
+    def __init__(self, part: Part):
         context = get_context("spawn")
-        self.lane = lane
+        self.part = part
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(lane, theirs), daemon=True)
+        self._process = context.Process(target=serve, args=(part, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
-    def origin(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """Provenance of what is measured there."""
-        return self._ask("origin")
+        return self._ask("provenance")
 
     def prepare(self, subject: Subject) -> float:
         """Have the subject ready to be timed; the seconds that compiling it took, 0 if nothing is."""
@@ -41,6 +42,10 @@ class Worker:
     def call(self, subject: Subject) -> float:
         """Seconds that a call of the subject takes."""
         return self._ask("call", subject)
+
+    def spent(self) -> float:
+        """Seconds of all cores together that the process has computed for."""
+        return self._ask("spent")
 
     def forget(self) -> None:
         """Free what the prepared subjects hold."""
@@ -64,28 +69,25 @@ class Worker:
         return answer
 
 
-def serve(lane: Lane, pipe: Connection) -> None:
+def serve(part: Part, pipe: Connection) -> None:
     """Answer the parent until it hangs up."""
-    confine(lane)
-    desk = Desk(lane)
-    while True:
-        try:
+    confine(part)
+    child = Child()
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+        while True:
             verb, *arguments = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
-        try:
-            pipe.send((True, getattr(desk, verb)(*arguments)))
-        except KeyboardInterrupt:
-            return
-        except Exception as error:
-            pipe.send((False, f"{type(error).__name__}: {error}".splitlines()[0]))
+            try:
+                answer = True, getattr(child, verb)(*arguments)
+            except Exception as error:
+                answer = False, f"{type(error).__name__}: {error}".splitlines()[0]
+            pipe.send(answer)
 
 
-def confine(lane: Lane) -> None:
+def confine(part: Part) -> None:
     """Tie this process, and every thread it will start, to its part of the machine."""
-    if lane == "1core":
+    if part == "1core":
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the first one serves interrupts
-    if lane != "gpu":
+    if part != "gpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
 
 
@@ -94,31 +96,31 @@ def confinable() -> bool:
     return hasattr(os, "sched_setaffinity")
 
 
-def n_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if confinable() else os.cpu_count() or 1
-
-
-class Desk:
+class Child:
     """What the child does for its parent."""
 
-    def __init__(self, lane: Lane):
-        self.lane = lane
+    def __init__(self):
         self.calls = {}
 
-    def origin(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """Provenance, with the BLAS libraries that NumPy and scikit-learn compute with."""
         import numpy  # noqa: F401  threadpoolctl sees what is loaded
         from threadpoolctl import threadpool_info
 
-        from repro.runs.record import cpu_name, provenance
+        from repro.runs import provenance
         from repro.timing.peers import PACKAGES, installed
 
-        packages = {PACKAGES[name]: version(PACKAGES[name]) for name, there in installed().items() if there}
-        origin = provenance("uniform random numbers", "", seeds_side_by_side=1)
+        packages = {
+            PACKAGES[name]: version(PACKAGES[name]) for name, present in installed().items() if present
+        }
+        of_jax = provenance.provenance("uniform random numbers", "", seeds_side_by_side=1)
         blas = {f"{b['internal_api']} {b['version']} {b.get('architecture', '')}" for b in threadpool_info()}
-        more = {"host": cpu_name(), "cores_used": n_cores(), "blas": ", ".join(sorted(blas))}
-        return origin | more | {"packages": origin["packages"] | packages}
+        more = {
+            "host": provenance.cpu_name(),
+            "cores_used": provenance.n_cores(),
+            "blas": ", ".join(sorted(blas)),
+        }
+        return of_jax | more | {"packages": of_jax["packages"] | packages}
 
     def prepare(self, subject: Subject) -> float:
         """See Worker."""
@@ -137,11 +139,17 @@ class Desk:
         """See Worker. Other threads that would compute are held to the same cores."""
         from threadpoolctl import threadpool_limits
 
+        from repro.runs.provenance import n_cores
+
         with threadpool_limits(n_cores()):
             time.sleep(SETTLE)
             began = time.perf_counter()
             self.calls[subject]()
             return time.perf_counter() - began
+
+    def spent(self) -> float:
+        """See Worker."""
+        return time.process_time()
 
     def forget(self) -> None:
         """See Worker."""

@@ -1,0 +1,92 @@
+"""Whether an arm was tuned fairly, and all the operations that it took."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from repro.report.frame import Frame
+from repro.runs.config import Autoencoding, Tuning, from_json, tuning_of
+from repro.runs.record import Record
+from repro.typed import as_json
+
+ALIKE = 0.005  # candidates whose losses differ by less, relatively, have learnt nothing
+Key = tuple[str, str, str]  # experiment, variant and configuration of a tuning
+CHOSEN, UNRECORDED = "chosen", "not tuned: no record of the choice"
+
+
+def judged(frame: Frame) -> pd.DataFrame:
+    """The frame's runs, timings left out, with two more columns: `tuning`, where a run's rate comes from,
+    which is "chosen", "not tuned: ..." with the reason, or "" where there is no rate to choose; and
+    `total_flops`, of the run and of the choice of its rate together, NaN where that has no record or, an
+    early one, does not say.
+    """
+    runs, choices = frame.runs[frame.runs.kind != "timing"], _choices(frame)
+    records = [frame.record(path) for path in runs.path]
+    keys = [_choice_of(record) for record in records]
+    return runs.assign(
+        tuning=pd.Series([_said(choices, key) for key in keys], index=runs.index, dtype="string"),
+        total_flops=[_total(choices, *both) for both in zip(keys, records, strict=True)],
+    )
+
+
+def refused(record: Record) -> str:
+    """Why no rate may be chosen by this record of a tuning; empty if one may."""
+    candidates = {
+        float(name.rpartition("_rate_")[2]): loss
+        for name, loss in record.metrics.items()
+        if name.startswith("valid_") and "_rate_" in name
+    }
+    learnt = {rate: loss for rate, loss in candidates.items() if np.isfinite(loss)}
+    if not learnt:
+        return "every candidate diverged"
+    best = min(learnt, key=lambda rate: learnt[rate])
+    nothing = [
+        loss for name, loss in record.metrics.items() if name.startswith("valid_") and name.endswith("_mean")
+    ]
+    if nothing and not learnt[best] < nothing[0]:
+        return "no candidate is better than the mean"
+    if not nothing and len(learnt) > 1 and max(learnt.values()) <= (1 + ALIKE) * learnt[best]:
+        return "all candidates are alike"
+    if best in (min(candidates), max(candidates)):
+        return f"the best, {best:g}, lies at an edge of the grid"
+    return ""
+
+
+def _total(choices: dict[Key, Record], key: Key | None, record: Record) -> float:
+    own = record.metrics.get("flops")
+    own = np.nan if own is None else own
+    if key is None:
+        return own
+    return own + choices[key].metrics.get("flops", np.nan) if key in choices else np.nan
+
+
+def _said(choices: dict[Key, Record], key: Key | None) -> str:
+    if key is None:
+        return ""
+    if key not in choices:
+        return UNRECORDED
+    reason = refused(choices[key])
+    return f"not tuned: {reason}" if reason else CHOSEN
+
+
+def _choices(frame: Frame) -> dict[Key, Record]:
+    """The records of tunings."""
+    tunings = (record for record in frame.records.values() if record.config["kind"] == "tuning")
+    return {(r.experiment, r.variant, _text(r.config)): r for r in tunings}
+
+
+def _choice_of(record: Record) -> Key | None:
+    """Which tuning a run has its rate from; None if it has none to choose, or is a tuning."""
+    config = from_json(record.config) if record.config["kind"] != "timing" else None
+    if not isinstance(config, Autoencoding) or config.tuning is None:
+        return None
+    asked: Tuning = tuning_of(replace(config, optimiser=replace(config.optimiser, learning_rate=None)))
+    return record.experiment, record.variant, _text(as_json(asked))
+
+
+def _text(config: dict) -> str:
+    return json.dumps(config, sort_keys=True)
