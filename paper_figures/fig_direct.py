@@ -44,38 +44,39 @@ def draw(frame: Frame) -> Figure:
     direct = set(select(runs, experiment="direct")["data"])
     datasets = [data for data in eras.NETWORKS if data in direct]
     figure = Figure(figsize=(6.5, 1.2 + 2.3 * len(datasets)), layout="constrained")
-    rows, seen = figure.subplots(len(datasets), len(AXES), sharey="row", squeeze=False), {}
+    rows, looks = (
+        figure.subplots(len(datasets), len(AXES), sharey="row", squeeze=False),
+        eras.looks(runs, timed),
+    )
     for panels, data in zip(rows, datasets, strict=True):
         own = {x: select(timed if x == "seconds" else runs, data=data) for x in AXES}
         heights = references(frame, data)
         for axes, (x, name) in zip(panels, AXES.items(), strict=True):
-            seen |= panel(axes, own[x], x, devices)
+            panel(axes, own[x], x, looks, devices)
             axes.set_xlabel(name)
-            _thin(axes, heights, named=x == "updates")
+            _thin(axes, heights, named=x == "seconds")
         shown = pd.concat(own.values())
         lines.scale_errors(panels[0], [*shown[ERROR][shown.epoch > 0], *heights.values()])
         panels[0].set_ylabel(f"{DATA[data]}: {lines.NAME}")
-    eras.legend(figure, runs, seen)
+    eras.legend(figure, looks.values())
     house.head(figure, frame, about(eras.one_each(runs), _machines(devices)))
     return figure
 
 
-def panel(axes: Axes, runs: pd.DataFrame, x: str, devices: list[str]) -> dict:
-    """Every arm's curve; its name and the line for the legend."""
-    seen = {}
+def panel(axes: Axes, runs: pd.DataFrame, x: str, looks: dict, devices: list[str]) -> None:
+    """Every arm's curve."""
     each = [own for _, own in runs.groupby(RUN, sort=False)]
     for i, own in enumerate(each):
         first, line = own.iloc[0], eras.means(own)
         line["updates"] -= line.updates.iloc[0]  # of pretraining
         line = line[line[x] > 0]
-        dashes = DASHES[min(devices.index(first.device), 2)] if x == "seconds" else "-"
-        look = {"color": arms.colour(first), "marker": arms.marker(first), "gid": first.variant, "ms": 4}
-        step = max(1, len(line) // 5)
-        how = {"ls": dashes, "mew": 0, "lw": 1.2, "markevery": (i % step, step)}
-        [seen[arms.label(first)]] = axes.plot(line[x], line.value, **look, **how)
+        look, step = looks[eras.arm(first)].line, max(1, len(line) // 5)
+        if x == "seconds":
+            look["ls"] = DASHES[min(devices.index(first.device), 2)]
+        how = {"ms": 4, "mew": 0, "lw": 1.2, "markevery": (i % step, step)}
+        axes.plot(line[x], line.value, gid=first.variant, **look, **how)
     axes.set(xscale="log")
     axes.xaxis.set(major_locator=LogLocator(numticks=5), minor_locator=NullLocator())
-    return seen
 
 
 def references(frame: Frame, data: str) -> dict[str, float]:
@@ -91,10 +92,16 @@ def _thin(axes: Axes, heights: dict[str, float], *, named: bool) -> None:
         solid = name == arms.MEAN_IMAGE
         axes.axhline(height, lw=0.6, ls="-" if solid else (0, (6, 4)), color=house.GREY, zorder=1)
         if named:
-            side = {"va": "top" if solid else "bottom", "ha": "left"}
+            x, side = (0.99, "right") if solid else (0.01, "left")  # where the panel has least in it
             outline = [withStroke(linewidth=2, foreground="white")]
-            how = {"size": 6, "color": house.GREY, "path_effects": outline, "zorder": 5}
-            axes.text(0.01, height, name, transform=axes.get_yaxis_transform(), **side, **how)
+            how = {
+                "va": "top" if solid else "bottom",
+                "size": 6,
+                "color": house.GREY,
+                "path_effects": outline,
+                "zorder": 5,
+            }
+            axes.text(x, height, name, transform=axes.get_yaxis_transform(), ha=side, **how)
 
 
 def _machines(devices: list[str]) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
@@ -41,14 +40,14 @@ def draw(frame: Frame) -> Figure:
     by_device = eras.of_arms(frame, "device")
     require(frame, by_device, "mnist", "a trained network")
     once, timed, rate = eras.of_arms(frame), eras.quiet(by_device), of_2006()[0]
-    aims, seen = targets(), {}
+    aims, looks = targets(), eras.looks(once)
     datasets = [data for data in eras.NETWORKS if data in set(once["data"])]
     figure = Figure(figsize=(6.5, 1 + 2.1 * len(datasets)), layout="constrained")
     panels = figure.subplots(len(datasets), 1, sharex=True, squeeze=False)[:, 0]
     for axes, data in zip(panels, datasets, strict=True):
         own = once[once["data"] == data]
         for _, run in own.groupby(RUN, sort=False):
-            seen |= computed(axes, run, rate)
+            computed(axes, run, rate)
         for _, run in timed[timed["data"] == data].groupby(RUN, sort=False):
             measured(axes, run)
         scale(axes, own, timed, aims[data])
@@ -56,20 +55,19 @@ def draw(frame: Frame) -> Figure:
         in_print(axes, aims[data], eras.direct_seconds(data, rate))
     words = f"{_clock(timed)}; dashed: computed, {rate.name}"
     panels[-1].set_xlabel(f"time of training, pretraining included\n{words}")
-    eras.legend(figure, once, seen)
+    eras.legend(figure, [look._replace(dashes="-") for look in looks.values()])
     busy = by_device.identity.nunique() - timed.identity.nunique()
     left_out = f"{busy} busy runs have no measured time" if busy else ""
     house.head(figure, frame, about(eras.one_each(once), left_out))
     return figure
 
 
-def computed(axes: Axes, run: pd.DataFrame, rate: Machine) -> dict[str, Line2D]:
-    """An arm's curve at the rate of 2006; its name and the line for the legend."""
+def computed(axes: Axes, run: pd.DataFrame, rate: Machine) -> None:
+    """An arm's curve at the rate of 2006."""
     first, line = run.iloc[0], eras.means(run)
     line = line[line.flops > 0]
     seconds = line.flops / (rate.sustained_gflops * 1e9)
     axes.plot(seconds, line.value, ls=(0, (4, 1.5)), lw=1, **_look(first, len(line)))
-    return {arms.label(first): Line2D([], [], **_look(first, 1))}
 
 
 def measured(axes: Axes, run: pd.DataFrame) -> None:

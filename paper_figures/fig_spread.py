@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from paper_figures.style import arms, house
+from paper_figures.style.eras import NETWORKS
 from paper_figures.style.evidence import command, select
 from paper_figures.style.wording import DATA, about
 from repro.errors import RecordsMissingError
@@ -33,6 +34,7 @@ def draw(frame: Frame) -> Figure:
     """
     rows = shown(select(frame.rows, experiment="spread", metric=LOSS))
     found = [own.sort_values("seed") for _, own in rows.groupby("variant") if own.seed.nunique() > 1]
+    found.sort(key=lambda own: [*NETWORKS].index(own["data"].iloc[0]))
     if not found:
         where = f"{frame.folder / frame.profile} has no two starts of spread"
         raise RecordsMissingError(f"{where}: run `{command(frame, 'run spread')}`")

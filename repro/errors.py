@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read."""
+"""The exceptions that a user is meant to read."""
 
 
 class UserError(Exception):
@@ -14,3 +14,7 @@ class DataUnavailableError(UserError):
 
 class RecordsMissingError(UserError):
     """Records that a figure needs and that have not been made."""
+
+
+class StoppedError(Exception):
+    """Work that Ctrl-C ended: one line that says what was kept; the command line exits with code 130."""

@@ -4,6 +4,7 @@ import io
 import math
 import os
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -83,7 +84,7 @@ class FakeWorker(workers.Worker):
         self.part, self.prepared, self.closed = part, [], False
         MADE.append(self)
 
-    def origin(self):
+    def provenance(self):
         return ORIGIN | {"cores_used": 1 if self.part == "1core" else 4}
 
     def prepare(self, subject):
@@ -161,7 +162,7 @@ def test_a_run_that_is_stopped_keeps_the_groups_that_it_timed(tmp_path, no_clock
         return 1.0
 
     monkeypatch.setattr(FakeWorker, "call", call)
-    monkeypatch.setattr(cli, "app", lambda **_: timing.time_machine("quick", tmp_path))
+    monkeypatch.setattr(sys, "argv", ["repro", "time", "--results", str(tmp_path)])
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == 130 and all(worker.closed for worker in MADE)
@@ -249,9 +250,9 @@ def test_a_worker_is_tied_to_one_core_and_times_what_it_is_given():
         pytest.skip("this system cannot tie a process to a core")
     worker = workers.Worker("1core")
     try:
-        origin = worker.origin()
+        about = worker.provenance()
         small = Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2, part="1core")
-        assert origin["cores_used"] == 1 and origin["platform"] == "cpu"
+        assert about["cores_used"] == 1 and about["platform"] == "cpu"
         assert worker.prepare(small) > 0 and 0 < worker.call(small) < 60 and worker.spent() > 0
         numpy = replace(small, program="program2006", precision="float64")
         assert worker.prepare(numpy) == 0 and worker.call(numpy) > 0
@@ -263,6 +264,14 @@ def test_a_worker_is_tied_to_one_core_and_times_what_it_is_given():
     finally:
         worker.close()
     assert not worker._process.is_alive()
+
+
+def test_a_worker_whose_parent_hangs_up_says_nothing(capfd):
+    worker = workers.Worker("cpu")
+    worker._pipe.send(("prepare", Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2)))
+    worker._pipe.close()
+    worker._process.join(60)
+    assert worker._process.exitcode == 0 and capfd.readouterr().err == ""
 
 
 def test_the_folder_must_be_writable(tmp_path):

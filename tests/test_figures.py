@@ -233,6 +233,7 @@ def test_chance_is_what_shuffled_classes_give(frame):
     classes = np.repeat(np.arange(10), 1000 - np.arange(10))
     n = np.bincount(classes)
     expected = np.mean([(n[c] - 1) / (len(classes) - 1) for c in classes])
+    np.testing.assert_allclose(FIGURES["fig_4a"].chance(frame, "rcv1"), expected, rtol=1e-9)
     assert f"by chance\n{expected:.2f}" in words("fig_4a", frame)
 
 

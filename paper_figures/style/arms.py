@@ -97,15 +97,17 @@ def usual_scale(run: Any) -> bool:
     return run.start_scale == USUAL_SCALE.get(run.start, 1.0)
 
 
-def looks(runs: pd.DataFrame) -> list[Look]:
+def looks(runs: pd.DataFrame, facts: Iterable[str] | None = None) -> list[Look]:
     """How to draw each of these runs, in their order: no two alike.
 
     A label says, beside start and optimiser, what most of these runs do not share: size of the code, layers,
-    scale of the start, weight decay. Runs of one colour and marker get a dash pattern each.
+    scale of the start, weight decay, or those of them in `facts`. Runs of one colour and marker get a dash
+    pattern each.
     """
+    extras = {fact: EXTRAS[fact] for fact in EXTRAS if facts is None or fact in facts}
     rows = list(runs.itertuples())
     networks = [run for run in rows if run.kind == "autoencoding"]
-    common = {name: _most(getattr(run, name) for run in networks) for name in EXTRAS}
+    common = {name: _most(getattr(run, name) for run in networks) for name in extras}
     found, seen = [], []
     for run in rows:
         name, place = label(run), (colour(run), marker(run))
@@ -113,7 +115,7 @@ def looks(runs: pd.DataFrame) -> list[Look]:
             alike = [other for other in rows if family(other) == family(run)]
             name = sized(run) if len({other.code_size for other in alike}) > 1 else name
         elif family(run) != LOGISTIC_PCA:
-            extra = [say(run) for fact, say in EXTRAS.items() if getattr(run, fact) != common[fact]]
+            extra = [say(run) for fact, say in extras.items() if getattr(run, fact) != common[fact]]
             name = ", ".join(filter(None, [name, *extra]))
         found.append(Look(name, *place, DASHES[seen.count(place) % len(DASHES)]))
         seen.append(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -47,10 +48,14 @@ def spent(frame: Frame, runs: pd.DataFrame) -> pd.DataFrame:
         return curves(frame, runs.head(0), [ERROR])
     return pd.concat(points).sort_values(
         ["start", "optimiser", "path", "epoch"],
-        key=lambda column: column.map(ORDER.index) if column.name == "start" else column,
+        key=_by_start,
         kind="stable",
         ignore_index=True,
     )
+
+
+def _by_start(column: pd.Series) -> pd.Series:
+    return column.map(ORDER.index) if column.name == "start" else column
 
 
 def _filled(record: Record, points: pd.DataFrame) -> pd.DataFrame:
@@ -73,11 +78,23 @@ def one_each(trained: pd.DataFrame) -> pd.DataFrame:
     return trained.drop_duplicates(RUN).merge(n.reset_index(), on=RUN)
 
 
-def legend(figure: Figure, trained: pd.DataFrame, seen: dict[str, Line2D]) -> None:
-    """The arms below the panels, by start, then optimiser."""
-    names = list(dict.fromkeys(arms.label(run) for run in one_each(trained).itertuples()))
-    handles = [seen[name] for name in names]
-    figure.legend(handles, names, loc="outside lower center", ncols=4)
+def arm(run: Any) -> tuple[str, float]:
+    """What the same arm on several data sets shares."""
+    return arms.label(run), float(run.l2)
+
+
+def looks(*trained: pd.DataFrame) -> dict[tuple[str, float], arms.Look]:
+    """How each arm is drawn and called, whatever it was trained on; by start, then optimiser."""
+    runs = pd.concat([one_each(some) for some in trained], ignore_index=True)
+    runs = runs.sort_values(["start", "optimiser"], key=_by_start, kind="stable")
+    runs = runs[~pd.Series([arm(run) for run in runs.itertuples()], index=runs.index).duplicated()]
+    return dict(zip(map(arm, runs.itertuples()), arms.looks(runs, ["l2"]), strict=True))
+
+
+def legend(figure: Figure, known: Iterable[arms.Look]) -> None:
+    """The arms below the panels."""
+    handles = [Line2D([], [], label=look.label, ms=4, mew=0, **look.line) for look in known]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
 
 
 def quiet(trained: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from repro.cli.list import list_experiments
 from repro.cli.run import run
 from repro.cli.tables import tables
 from repro.cli.time import time_machine
-from repro.errors import UserError
+from repro.errors import StoppedError, UserError
 
 app = typer.Typer(
     help="Layerwise pretraining versus direct backprop: run experiments, build tables, draw figures.\n\n"
@@ -36,8 +36,10 @@ def main() -> None:
         if code == 130:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
         sys.exit(code)
-    except KeyboardInterrupt as stopped:
-        fail(130, str(stopped) or "stopped; the same command goes on from the last record and checkpoint")
+    except KeyboardInterrupt:
+        fail(130, "stopped; the same command goes on from the last record and checkpoint")
+    except StoppedError as stopped:
+        fail(130, str(stopped))
     except UserError as error:
         fail(2, str(error))
     except Exception as error:

@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.table import Column, Table
 
 from repro.cli.options import Profile, Results, console
+from repro.errors import StoppedError
 
 
 def time_machine(profile: Profile = "quick", results: Results = Path("results")) -> None:
@@ -27,7 +28,7 @@ def time_machine(profile: Profile = "quick", results: Results = Path("results"))
         records = time_rates(profile, results, console)
     except KeyboardInterrupt as stopped:
         kept = f"what was timed is in {results / profile / EXPERIMENT}"
-        raise KeyboardInterrupt(f"stopped; {kept}; the same command times everything anew") from stopped
+        raise StoppedError(f"stopped; {kept}; the same command times everything anew") from stopped
     for title, (first, *others), rows in (*rates(records), *standing(records)):
         columns = [Column(name, justify="right") for name in others]
         table = Table(first, *columns, title=title, title_justify="left", box=SIMPLE)
