@@ -380,14 +380,14 @@ def _section(claim: Claim, said: str, evidence: Evidence) -> str:
     rows += [_row("refutes", c, holds) for c, holds in zip(refuting, ruled(refuting), strict=True)]
     missing = f"\nStill lacking:\n\n{_listed(lacks)}\n" if lacks else ""
     if said == "OPEN":
-        missing += _settling(lacks)
+        missing += settling(lacks)
     return (
         f"## {claim.key}: {said}\n\n{claim.statement}. Upheld if {claim.upheld_if}. "
         f"Refuted if {claim.refuted_if}.\n{missing}\n{_table(rows)}\n"
     )
 
 
-def _settling(lacks: Iterable[Lack]) -> str:
+def settling(lacks: Iterable[Lack]) -> str:
     """Which runs would settle it, and what they cost."""
     costs: dict[str, Cost] = {}
     for lack in lacks:
