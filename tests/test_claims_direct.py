@@ -50,6 +50,35 @@ def test_c1_is_refuted_by_one_arm_whatever_the_others_lack():
     assert ruling("C1", yardsticks(), one("gaussian-cg", 2.9, epochs=100)) == "REFUTED", "sooner is no worse"
 
 
+def test_an_arm_that_diverged_was_not_trained_and_does_not_lack_the_rest_of_its_epochs():
+    """Of one arm every seed, of another all but one, which is worse than the best."""
+    all_of_it = {"diverged_epoch": [3.0] * 5, "epochs": 10}
+    most = {"diverged_epoch": [3.0] * 4 + [np.nan]}
+    gone = [*one("gaussian-sgd-0.05", np.nan, **all_of_it), *one("gaussian-sgd-0.01", 16.0, **most)]
+    for some in gone[5:9]:
+        some.metrics["test_squared_error"] = np.nan
+    others = set(untrainable.SMALL) - {"gaussian-sgd-0.05", "gaussian-sgd-0.01"}
+    found = [*gone, *(r for v in sorted(others) for r in one(v, 15.9))]
+    assert ruling("C1", yardsticks(), found) == "UPHELD"
+    others = set(untrainable.BEFORE_2006) - {"gaussian-sgd-0.05", "gaussian-sgd-0.01", untrainable.LONG}
+    found = [*gone, *(r for v in sorted(others) for r in one(v, 15.9, 10.0))]
+    for some in gone[9:]:
+        some.curves["flops"] = [10.0]
+    assert ruling("C1b", yardsticks(), found) == "UPHELD"
+    assert ruling("C1", yardsticks(), one("gaussian-cg", 2.9), gone) == "REFUTED"
+
+
+@pytest.mark.parametrize(("pretrained", "expected"), [(2.8, "UPHELD"), (3.0, "OPEN")])
+def test_c1_asks_half_the_error_of_pca(pretrained, expected):
+    found = [r for v in untrainable.SMALL for r in one(v, 16.0)]
+    recipe = runs("curves", "pretrained-cg", test_squared_error=pretrained)
+    others = (
+        runs("curves", "pca-18", test_squared_error=5.8),
+        runs("curves", "mean-image", test_squared_error=16.0),
+    )
+    assert ruling("C1", recipe, *others, found) == expected
+
+
 def test_c1_is_open_while_one_arm_is_missing_or_short():
     found = [r for v in untrainable.SMALL[1:] for r in one(v, 16.0)]
     assert ruling("C1", yardsticks(), found) == "OPEN"
