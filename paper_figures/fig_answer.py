@@ -63,7 +63,7 @@ def draw_cells(frame: Frame, table: pd.DataFrame, shares: Mapping[str, float]) -
         axes.set_title(DATA[data], loc="left")
     _scale(panels[0], known)
     panels[-1].set_xticks(range(len(OPTIMISERS)), [arms.OPTIMISERS[name] for name in OPTIMISERS])
-    figure.supylabel("test error, random / pretrained start", size=8)
+    figure.supylabel("test error, random / pretrained start", size=7)
     _legend(figure, {} if frame.small else shares)
     house.head(figure, frame, _about(frame, known))
     return figure
