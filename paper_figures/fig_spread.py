@@ -70,6 +70,6 @@ def _finals(axes: Axes, own: pd.DataFrame) -> None:
     axes.axvline(WORST_OVER_BEST * ratio[0] - 1, ls=":", lw=0.8, color=house.GREY)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-    words = f"deviation {100 * deviation:.2g} %, worst over best {losses[-1] / losses[0]:.4g}"
+    words = f"deviation {100 * deviation:.2g} %, worst over best {losses[-1] / losses[0]:.3f}"
     axes.set_title(f"n {len(losses)}, {words}", loc="left")
     axes.set(ylabel="starts, best first", xlabel="last training cross-entropy, from the mean")

@@ -87,7 +87,8 @@ def _grid(figure: Figure, axes: Axes, cells: pd.DataFrame) -> None:
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(shown, ax=axes, label="test squared error", pad=0.02)
-    bar.ax.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
+    ticks = (1, 2, 5) if norm.vmax > 10 * norm.vmin else (1, 1.2, 1.5, 2, 3, 5, 7)
+    bar.ax.yaxis.set(major_locator=LogLocator(subs=ticks), minor_locator=NullLocator())
     bar.ax.yaxis.set_major_formatter("{x:g}")
 
 
