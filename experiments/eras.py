@@ -47,21 +47,21 @@ def direct_days(evidence: Evidence) -> dict[str, Measured]:
     error: of the arm that needed the fewest operations.
     """
     runs, aims = arms(evidence.frame, evidence.experiments), targets()
-    found: dict[str, list[Measured]] = {data: [] for data in PIXELS}
-    for _, own in runs[runs.start != "pretrained"].groupby(RUN, sort=False):
-        data, experiment, variant = next(zip(own.data, own.experiment, own.variant, strict=True))
-        each = [trajectory(evidence.frame.record(path)) for path in own.path]
+    known: dict[str, list[Measured]] = {data: [] for data in PIXELS}
+    for _, seeds in runs[runs.start != "pretrained"].groupby(RUN, sort=False):
+        data, experiment, variant = next(zip(seeds.data, seeds.experiment, seeds.variant, strict=True))
+        each = [trajectory(evidence.frame.record(path)) for path in seeds.path]
         flops = np.array([reached(run, aims[data]).flops for run in each])
         n, lacks = len(flops), set()
         if n < N_SEEDS:
             lacks.add(evidence.lack(experiment, variant, f"{n} of {N_SEEDS} seeds", N_SEEDS - n))
         if not np.isnan(flops).any():
-            found[data].append(Measured(THEN.days(flops), frozenset(lacks), tuple(own.seed)))
+            known[data].append(Measured(THEN.days(flops), frozenset(lacks), tuple(seeds.seed)))
     return {
-        data: min(known, key=lambda measured: measured.values.mean())
-        if known
+        data: min(arms_of, key=lambda measured: measured.values.mean())
+        if arms_of
         else not_measured(f"no direct run on {data} has reached {aims[data]:g}")
-        for data, known in found.items()
+        for data, arms_of in known.items()
     }
 
 
@@ -110,8 +110,8 @@ def gain(evidence: Evidence, workload: str, size: str) -> Measured:
 def seconds_per_case(evidence: Evidence, path: str) -> Measured:
     """Of each timed call; a busy machine's times are no full evidence."""
     record = evidence.frame.record(path)
-    origin, config = record.provenance, record.config
-    busy = origin["load_average"] / origin["cores"] > BUSY
+    about, config = record.provenance, record.config
+    busy = about["load_average"] / about["cores"] > BUSY
     lacks = {Lack("timed on a busy machine", record.variant)} if busy else set()
     n_cases = config["n_batches"] * config["batch_size"]
     return Measured(np.array(record.curves["call_seconds"]) / n_cases, frozenset(lacks))

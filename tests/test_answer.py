@@ -106,14 +106,15 @@ def test_arms_that_were_not_tuned_or_spent_other_operations_are_marked():
 def test_the_sentence_counts_cells():
     """Of the adam cells the random start is surely worse, in cg's surely not, and muon has one seed."""
     found = []
-    for optimiser, ratio in (("cg", 0.9), ("adam", 1.5), ("hf", 1.04)):
+    crosses = [0.99, 1.0, 1.01, 1.0, 1.02]  # at most 1.05 times, but not surely below
+    for optimiser, ratio in (("cg", 0.9), ("adam", 1.5), ("hf", crosses)):
         found += arms("curves", "all", "sparse", optimiser, ratio)
-        found += arms("curves", "all", "pretrained", optimiser, 1.0)
+        found += arms("curves", "all", "pretrained", optimiser, [1.0] * 5 if ratio is crosses else 1.0)
     found += [*arms("curves", "all", "sparse", "muon", 1.0, seeds=1)]
     found += [*arms("curves", "all", "pretrained", "muon", 1.0, seeds=1)]
     table = cells(frame(found), RECIPE, SHARES)
     said = sentence(table, SHARES)
-    mean = (0.9 * 1.5 * 1.04 * 1.0) ** 0.25
+    mean = (0.9 * 1.5 * 1.004 * 1.0) ** 0.25
     assert "With 10 % of the recipe's operations no cell has runs yet." in said
     expected = (
         "With all of the recipe's operations the error from a random start is surely (95 %) "

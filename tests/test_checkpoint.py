@@ -217,7 +217,8 @@ def test_every_process_that_worked_on_a_run_is_listed(single_precision, tmp_path
     assert not (tmp_path / "own").exists()
 
 
-def test_ctrl_c_is_heeded_at_the_next_report_which_is_kept(unbroken, tmp_path):
+def test_ctrl_c_is_heeded_at_the_next_report_which_is_kept(unbroken, monkeypatch, tmp_path):
+    monkeypatch.setattr(repro.runs.progress, "SECONDS_BETWEEN_CHECKPOINTS", 1e9)
     handler = signal.getsignal(signal.SIGINT)
 
     def press(params):

@@ -111,6 +111,14 @@ def test_times_to_target_show_both_arms_the_pretrained_first(folder):
     assert table.seconds[0] == table.seconds[3] == 9.0  # pretraining counted in
 
 
+def test_a_seed_that_diverged_is_counted_and_said(folder):
+    write(folder, arm("mnist", "gaussian-cg", [4.0, math.nan]))
+    table = to_target(folder).set_index("variant")
+    assert (table.diverged["gaussian-cg"] == [0, 1]).all() and table.diverged["glorot-adam"] == 0
+    page = eras.build(frame(folder), EXPERIMENTS)[folder / "tables" / "eras.md"]
+    assert "not reached in 120 updates, 1 diverged" in page and "not reached in 40 updates " in page
+
+
 def test_days_of_2006_are_operations_over_rates(folder):
     today = eras.rates_of_today(eras.rates(frame(folder)))
     rates = [*eras.rates_of_2006(), *today]

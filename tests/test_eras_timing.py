@@ -84,7 +84,7 @@ class FakeWorker(workers.Worker):
         self.part, self.prepared, self.closed = part, [], False
         MADE.append(self)
 
-    def origin(self):
+    def provenance(self):
         return ORIGIN | {"cores_used": 1 if self.part == "1core" else 4}
 
     def prepare(self, subject):
@@ -250,9 +250,9 @@ def test_a_worker_is_tied_to_one_core_and_times_what_it_is_given():
         pytest.skip("this system cannot tie a process to a core")
     worker = workers.Worker("1core")
     try:
-        origin = worker.origin()
+        about = worker.provenance()
         small = Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2, part="1core")
-        assert origin["cores_used"] == 1 and origin["platform"] == "cpu"
+        assert about["cores_used"] == 1 and about["platform"] == "cpu"
         assert worker.prepare(small) > 0 and 0 < worker.call(small) < 60 and worker.spent() > 0
         numpy = replace(small, program="program2006", precision="float64")
         assert worker.prepare(numpy) == 0 and worker.call(numpy) > 0

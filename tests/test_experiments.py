@@ -7,14 +7,11 @@ from dataclasses import replace
 
 import jax
 import numpy as np
-import pandas as pd
 import pytest
 from tiny import MNIST, QUIET, tiny
 
 import repro.data
 from repro.errors import UserError
-from repro.report.readme import BEGIN, END, with_headline
-from repro.report.tables import build, groups, learning_curves, longest, readable, tidy
 from repro.runs import Arm, PrincipalComponents, run_pca
 from repro.runs.progress import Watch
 from repro.runs.record import identity, load_arrays, load_record, save_records
@@ -75,55 +72,6 @@ def test_the_identity_of_a_run_is_its_choices_and_its_kind_of_device():
     )
 
 
-def test_the_table_holds_mean_interval_and_published_value(recorded):
-    found = groups(recorded / "quick", "mnist")
-    published = pd.DataFrame(
-        [("key", "Fig. 1", "mnist", "glorot-cg", "test_squared_error", 2.5, "primary")],
-        columns=["key", "artefact", "experiment", "variant", "metric", "value", "sure"],
-    )
-    table = tidy(found, published).set_index(["variant", "metric"])
-    scores = [
-        json.loads(p.read_text())["metrics"]["test_squared_error"]
-        for p in sorted(recorded.rglob("glorot*.json"))
-    ]
-    row = table.loc["glorot-cg", "test_squared_error"]
-    assert (row.n, row.epochs, row.published, row.source) == (3, 1, 2.5, "key, Fig. 1 (primary)")
-    np.testing.assert_allclose(row.value, np.mean(scores), rtol=1e-6)
-    assert min(scores) * (1 - 1e-12) <= row.low < row.value < row.high <= max(scores) * (1 + 1e-12)
-    assert table.loc["pca", "test_squared_error"].n == 1, "nothing in PCA is random: one seed says it all"
-    assert np.isnan(table.loc["pca", "test_squared_error"].low)
-
-
-def test_what_was_measured_on_another_scale_has_no_difference(recorded):
-    found = groups(recorded / "quick", "mnist")
-    for sure, differences in (("primary", 1), ("primary, other scale", 0)):
-        published = pd.DataFrame(
-            [("key", "Fig. 1", "mnist", "pca", "test_squared_error", 2.5, sure)],
-            columns=["key", "artefact", "experiment", "variant", "metric", "value", "sure"],
-        )
-        cells = readable(tidy(found, published)).replace("95 % interval", "")
-        assert cells.count(" %") == differences
-
-
-def test_the_headline_sets_direct_arms_of_pictures_beside_the_papers_numbers(recorded):
-    pca = longest(groups(recorded / "quick", "mnist"))["pca"]
-    names = ("curves/he-adam", "mnist/pretrained-hf", "reuters21578/he-adam", "rcv1/he-adam")
-    direct = {name: pca._replace(experiment="direct", variant=name) for name in names}
-    text = with_headline(f"{BEGIN}\nold\n{END}", {"mnist": {"pca": pca}, "direct": direct})
-    assert re.findall(r"^\| (\w+: \S+)", text, re.MULTILINE) == ["direct: curves/he-adam", "mnist: pca"]
-    assert "old" not in text
-
-
-def test_the_longest_run_is_the_one_shown(recorded, few_cases):
-    order = Order(seeds=1, only=("glorot-cg",), epochs=3, results=recorded)
-    conduct(tiny(MNIST), order, QUIET)
-    found = groups(recorded / "quick", "mnist")
-    assert longest(found)["glorot-cg"].epochs == 3
-    curves = learning_curves(found)
-    assert list(curves.epoch) == [0, 1, 2, 3]
-    assert curves.seconds.is_monotonic_increasing
-
-
 def test_altered_evidence_is_refused(recorded):
     [path] = recorded.rglob("pca*.json")
     path.with_suffix(".npz").write_bytes(b"something else")
@@ -164,10 +112,3 @@ def test_a_record_of_another_configuration_is_not_taken_for_this_one(recorded, m
     path.write_text(path.read_text().replace('"n_components": 30', '"n_components": 31'))
     with pytest.raises(UserError, match="was recorded with another n_components"):
         conduct(tiny(MNIST), Order(only=("pca",), results=recorded), QUIET)
-
-
-def test_records_that_would_share_a_row_are_refused(recorded):
-    [path] = recorded.rglob("pca*.json")
-    path.with_name("pca.seed0.00000000.json").write_text(path.read_text())
-    with pytest.raises(UserError, match="would share a row: remove the outdated one"):
-        build(recorded, "quick", {"mnist": MNIST})

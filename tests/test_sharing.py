@@ -1,6 +1,6 @@
 """What runs of one results folder have in common is done once, and nothing else is taken over."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ from tiny import EXPERIMENTS, MNIST, QUIET, tiny
 
 import repro.data
 import repro.runs.run
+from repro.runs.config import PrincipalComponents
 from repro.runs.outcome import Outcome
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch
@@ -130,16 +131,12 @@ def test_no_other_run_deletes_the_layers_of_an_interrupted_one(together, small_d
     assert [phase for _, phase in trained] == ["layer3", "fine-tuning"]
 
 
-@dataclass(frozen=True)
-class Shares:
-    """One epoch of work that runs may share, and one of its own."""
-
-    data: str
-    work: str
+WORK = {"x": 1, "y": 2}
 
 
 def shares(work):
-    return lambda data: Shares(data, work)
+    """One epoch of work that runs may share, and one of its own; its program is `share`."""
+    return lambda data: PrincipalComponents(data, WORK[work])
 
 
 class State(NamedTuple):
@@ -148,18 +145,18 @@ class State(NamedTuple):
 
 def share(config, data, keys, monitor):
     start = Fitted(State(jnp.zeros((len(keys), 1))), {}, np.zeros(0), np.zeros(0), 0.0, -np.ones(1, int))
-    for phase, watch in (("layer1", monitor.sharing(config.work)), ("fine-tuning", monitor)):
+    for phase, watch in (("layer1", monitor.sharing(str(config.n_components))), ("fine-tuning", monitor)):
         if not watch.restore(phase, start).n_epochs:
             watch.epoch_done(phase, start._replace(seconds=np.ones(1), epochs=np.ones(1)), 1)
     return Outcome({"test_squared_error": np.zeros(len(keys))}, {}, {})
 
 
-@pytest.fixture(autouse=True)
-def programs(monkeypatch):
-    monkeypatch.setitem(PROGRAMS, Shares, share)
+@pytest.fixture
+def sharing_programs(monkeypatch):
+    monkeypatch.setitem(PROGRAMS, PrincipalComponents, share)
 
 
-def test_runs_share_what_has_one_name_on_one_data_set_and_nothing_else(loads, tmp_path):
+def test_runs_share_what_has_one_name_on_one_data_set_and_nothing_else(sharing_programs, loads, tmp_path):
     several = experiment(
         here_a=shares("x"),
         here_b=shares("x"),
@@ -174,7 +171,9 @@ def test_runs_share_what_has_one_name_on_one_data_set_and_nothing_else(loads, tm
 
 
 @pytest.mark.parametrize("changed", ["format", "platform", "data", "profile", "experiment", "nothing"])
-def test_layers_of_other_data_devices_or_profiles_are_not_taken_over(loads, monkeypatch, tmp_path, changed):
+def test_layers_of_other_data_devices_or_profiles_are_not_taken_over(
+    sharing_programs, loads, monkeypatch, tmp_path, changed
+):
     several, request = experiment(here_a=shares("x")), Request(results=tmp_path)
     watched(several, request, stop=("here/a", "fine-tuning"))
     if changed == "format":

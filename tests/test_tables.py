@@ -12,15 +12,15 @@ from made_frames import EXPERIMENTS, frame, runs, tuning
 from repro.errors import UserError
 from repro.report.frame import shown
 from repro.report.readme import (
-    BEGIN,
-    END,
+    BLOCKS,
     Questions,
     _shown,
     generated,
     headline,
     index,
+    markers,
     recorded,
-    with_headline,
+    with_blocks,
 )
 from repro.report.tables import (
     CURVE_COLUMNS,
@@ -32,6 +32,7 @@ from repro.report.tables import (
     readable,
     tidy,
 )
+from repro.runs.provenance import ROOT
 
 ERRORS = {"train_squared_error": [9.0, 3.0], "test_squared_error": [10.0, 4.0]}
 
@@ -175,12 +176,19 @@ def test_the_headline_hides_no_arm_of_the_papers_networks_and_has_the_best_first
     ]
 
 
-def test_the_readme_has_the_answer_first_then_figures_then_the_headline(arms):
-    text = with_headline(f"before\n{BEGIN}\nold\n{END}\nafter", "the answer", table_of(arms))
-    assert text.startswith(f"before\n{BEGIN}\nthe answer\n\n![fig_") and text.endswith(f"|\n{END}\nafter")
-    assert "old" not in text and text.index("![fig_") < text.index("| mnist: pretrained-cg")
-    with pytest.raises(UserError, match=re.escape("README.md has lost its markers")):
-        with_headline("nothing", "", table_of(arms))
+def test_the_readme_has_the_answer_first_then_figures_then_the_headline():
+    (a, b), (c, d) = map(markers, BLOCKS)
+    readme = f"before\n{a}\nold\n{b}\nbetween\n{c}\nold\n{d}\nafter"
+    text = with_blocks(readme, {"answer": "the answer", "headline": "the headline"})
+    assert text.startswith(f"before\n{a}\nthe answer\n") and text.endswith(f"\n\nthe headline\n{d}\nafter")
+    assert f"{b}\nbetween\n{c}\n![fig_2a]" in text and "old" not in text
+    with pytest.raises(
+        UserError, match=re.escape("README.md has lost its markers: put back the lines <!-- ans")
+    ):
+        with_blocks("nothing", {"answer": "", "headline": ""})
+    with pytest.raises(UserError, match=re.escape("put back the lines <!-- headline")):
+        with_blocks(f"{a}{b}{d}{c}", {"answer": "", "headline": ""})
+    assert all(marker in (ROOT / "README.md").read_text(encoding="utf-8") for marker in (a, b, c, d))
 
 
 def test_the_index_says_what_is_recorded(arms):
@@ -192,6 +200,7 @@ def test_the_index_says_what_is_recorded(arms):
 
 
 def test_choices_of_rates_are_runs_but_no_variants():
-    made = frame(runs("mnist", "glorot-adam", seeds=2), tuning("mnist", "glorot-adam", [3.0, 2, 1, 2]))
-    assert recorded(made.runs) == "1 variants, 3 runs, 0:03:00 on abacus"
+    choices = [tuning("mnist", variant, [3.0, 2, 1, 2]) for variant in ("glorot-adam", "pretrained-adam")]
+    made = frame(runs("mnist", "glorot-adam", seeds=2), choices)
+    assert recorded(made.runs) == "1 variants, 4 runs, 0:04:00 on abacus"
     assert recorded(frame().runs) == "nothing yet"

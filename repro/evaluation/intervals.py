@@ -110,9 +110,9 @@ def holm(p: Sequence[float]) -> Float[np.ndarray, " tests"]:
     """The p-values adjusted for being several [holm1979simple]: those up to .05 may all be relied on, the
     chance that any of them is wrong being at most .05. NaN, of what was not tested, stays and counts.
     """
-    p = np.asarray(p, float)
-    order = np.argsort(p)  # NaN last
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    found = np.asarray(p, float)
+    order = np.argsort(found)  # NaN last
+    stepped = np.maximum.accumulate(found[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1)
     return adjusted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,19 +27,8 @@ RATES = ["machine", "host", "variant", "program", "workload", "sizes", "part", "
 RATES += ["precision", "seeds", "of_curve", "metric", "value", "low", "high", "n", "load_per_core"]
 FASTER = ("gflops", "gigabytes_per_second", "fraction")  # metrics that are larger when calls are shorter
 RUN = ["data", "experiment", "variant", "start", "optimiser", "device"]
-MEASURED = [
-    *RUN,
-    "target",
-    "n",
-    "reached",
-    "seconds",
-    "low",
-    "high",
-    "updates",
-    "flops",
-    "updates_done",
-    "busy",
-]
+MEASURED = [*RUN, "target", "n", "reached", "diverged", "seconds", "low", "high", "updates", "flops"]
+MEASURED += ["updates_done", "busy"]
 CURVES = [*RUN, "busy", "n", "seconds", "updates", "flops", "value", "low", "high"]
 COMPUTED = ["data", "experiment", "variant", "runs_in_print", "updates", "flops"]
 DAYS = "computed days, "
@@ -106,14 +95,14 @@ def timed(frame: Frame) -> list[Record]:
 def rates(frame: Frame) -> pd.DataFrame:
     """One row per machine, subject and metric: of the median call, with the range over n calls."""
     rows = frame.rows[frame.rows.kind == "timing"]
-    found = []
+    table = []
     for row in rows.to_dict("records"):
         calls = frame.record(row["path"]).curves["call_seconds"]
         low, high = _range(row["metric"], row["value"], calls)
         cores = str(row["cores_used"]) if row["platform"] == "cpu" else "GPU"
         more = {"machine": machine(row), "cores": cores, "seeds": row["n_seeds"]}
-        found.append(row | more | {"low": low, "high": high, "n": len(calls)})
-    return pd.DataFrame(found, columns=RATES)
+        table.append(row | more | {"low": low, "high": high, "n": len(calls)})
+    return pd.DataFrame(table, columns=RATES)
 
 
 def _range(metric: str, value: float, calls: Sequence[float]) -> tuple[float, float]:
@@ -128,8 +117,8 @@ def _range(metric: str, value: float, calls: Sequence[float]) -> tuple[float, fl
 
 def rates_of_today(table: pd.DataFrame) -> list[Rate]:
     """Of the 2006 program on one core of each machine that it was timed on."""
-    own = table[(table.variant == REFERENCE.variant) & (table.metric == "gflops")]
-    return [Rate(f"program2006 on one core of {row.machine}", row.value) for row in own.itertuples()]
+    reference = table[(table.variant == REFERENCE.variant) & (table.metric == "gflops")]
+    return [Rate(f"program2006 on one core of {row.machine}", row.value) for row in reference.itertuples()]
 
 
 def rate_pages(table: pd.DataFrame) -> str:
@@ -167,8 +156,8 @@ def grid(rows: pd.DataFrame, sizes: list[str], cell: Callable, with_published: b
     lines, about = [], ["machine", "program", "cores", "precision", "batch", "seeds"]
     usual = rows.batch_size.isin([MNIST_BATCH, RAINA_BATCH])
     rows = rows.assign(batch=rows.batch_size.astype(str).mask(usual, f"{MNIST_BATCH} or {RAINA_BATCH}"))
-    for key, own in rows.sort_values("machine", kind="stable").groupby(about, sort=False):
-        cells = {size: cell(values(own, size)) for size in sizes}
+    for key, program in rows.sort_values("machine", kind="stable").groupby(about, sort=False):
+        cells = {size: cell(values(program, size)) for size in sizes}
         if any(text != "–" for text in cells.values()):
             lines.append(dict(zip(about, map(str, key), strict=True)) | cells)
     if not any(line["cores"] == "GPU" for line in lines):
@@ -180,44 +169,44 @@ def grid(rows: pd.DataFrame, sizes: list[str], cell: Callable, with_published: b
 
 def values(rows: pd.DataFrame, size: str) -> dict[str, Any]:
     """Rows of one program at one size, by metric."""
-    own = rows[rows.sizes == size]
-    return {row["metric"]: SimpleNamespace(**row) for row in own.to_dict("records")}
+    rows = rows[rows.sizes == size]
+    return {row["metric"]: SimpleNamespace(**row) for row in rows.to_dict("records")}
 
 
-def epoch(found: dict[str, Any]) -> str:
+def epoch(metrics: dict[str, Any]) -> str:
     """Median and range of an epoch."""
-    return _spread(found.get("seconds_per_epoch"))
+    return _spread(metrics.get("seconds_per_epoch"))
 
 
-def million(found: dict[str, Any]) -> str:
+def million(metrics: dict[str, Any]) -> str:
     """Median and range of a million cases."""
-    return _spread(found.get("seconds_per_million_cases"))
+    return _spread(metrics.get("seconds_per_million_cases"))
 
 
 def _spread(row) -> str:
     return f"{row.value:.3g} ({row.low:.3g} to {row.high:.3g}, n {row.n})" if row is not None else "–"
 
 
-def share(found: dict[str, Any]) -> str:
+def share(metrics: dict[str, Any]) -> str:
     """The rate, and what part that is of the machine's own."""
-    if "gflops" not in found:
+    if "gflops" not in metrics:
         return "–"
-    parts = [found[f"fraction_of_{what}"].value for what in ("matmul", "best_matmul")]
+    parts = [metrics[f"fraction_of_{what}"].value for what in ("matmul", "best_matmul")]
     shares = [f"{100 * part:.0f} %" if part == part else "–" for part in parts]
-    return f"{found['gflops'].value:.3g} ({', '.join(shares)})"
+    return f"{metrics['gflops'].value:.3g} ({', '.join(shares)})"
 
 
-def floor(found: dict[str, Any]) -> str:
+def floor(metrics: dict[str, Any]) -> str:
     """The time below which the machine cannot go."""
-    least = {what: found.get(f"{what}_floor_seconds_per_million_cases") for what in ("flops", "bytes")}
+    least = {what: metrics.get(f"{what}_floor_seconds_per_million_cases") for what in ("flops", "bytes")}
     seconds = {what: row.value for what, row in least.items() if row is not None}
     bound = max(seconds, key=lambda what: seconds[what], default="")
     return f"{seconds[bound]:.3g} {bound}" if bound else "–"
 
 
-def compiling(found: dict[str, Any]) -> str:
+def compiling(metrics: dict[str, Any]) -> str:
     """Seconds of compiling; nothing is compiled of other programs."""
-    row = found.get("compile_seconds")
+    row = metrics.get("compile_seconds")
     return f"{row.value:.2g}" if row is not None and row.program == "jax" else "–"
 
 
@@ -226,9 +215,9 @@ def _published(sizes: list[str]) -> list[dict[str, str]]:
     speeds = published_speeds()
     speeds = speeds[speeds.metric == "seconds_per_million_cases"]
     lines = []
-    for (name, sure), own in speeds.groupby(["machine", "sure"], sort=False):
-        printed = {f"{row.visible:.0f}x{row.hidden:.0f}": f"{row.value:g}" for row in own.itertuples()}
-        line = {"machine": f"{name}, {own.key.iloc[0]} ({sure})"}
+    for (name, sure), rows in speeds.groupby(["machine", "sure"], sort=False):
+        printed = {f"{row.visible:.0f}x{row.hidden:.0f}": f"{row.value:g}" for row in rows.itertuples()}
+        line = {"machine": f"{name}, {rows.key.iloc[0]} ({sure})"}
         lines.append(line | {size: printed.get(size, "–") for size in sizes})
     return lines
 
@@ -238,8 +227,8 @@ def _busy(table: pd.DataFrame) -> str:
     return f"**{names} did other work at the time: these seconds are too long.**\n"
 
 
-def _goals(found) -> str:
-    return _markdown([_goal(goal) for goal in found])
+def _goals(all_goals: Iterable[Goal]) -> str:
+    return _markdown([_goal(goal) for goal in all_goals])
 
 
 def _goal(goal: Goal) -> dict[str, str]:
@@ -285,29 +274,30 @@ def arms(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
     """Every run of a paper's own network, of each experiment, variant and device the one to show: by data
     set, the pretrained ones first.
     """
-    own = networks(experiments)
-    runs = frame.runs[(frame.runs.kind == "autoencoding") & frame.runs.data.isin([*own])]
-    widths = runs.data.map({data: "-".join(map(str, sizes)) for data, sizes in own.items()})
+    of_paper = networks(experiments)
+    runs = frame.runs[(frame.runs.kind == "autoencoding") & frame.runs.data.isin([*of_paper])]
+    widths = runs.data.map({data: "-".join(map(str, sizes)) for data, sizes in of_paper.items()})
     scored = runs.path.map(lambda path: ERROR in frame.record(path).curves).astype(bool)
     runs = shown(runs[(runs.widths == widths) & scored], by=("experiment", "variant", "device"))
-    order = runs.data.map({data: i for i, data in enumerate(PIXELS)}), runs.start != "pretrained"
-    runs = runs.assign(data_order=order[0], direct=order[1])
-    keys = ["data_order", "direct", "experiment", "variant", "device", "seed"]
-    return runs.sort_values(keys, kind="stable").drop(columns=["data_order", "direct"])
+    place = runs.data.map({data: i for i, data in enumerate(PIXELS)})
+    runs = runs.assign(place=place, direct=runs.start != "pretrained")
+    keys = ["place", "direct", "experiment", "variant", "device", "seed"]
+    return runs.sort_values(keys, kind="stable").drop(columns=["place", "direct"])
 
 
 def to_target(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
     """One row for each arm and device: means over the seeds that came to the target, with their range."""
     aims, rows = targets(), []
-    for about, own in arms(frame, experiments).groupby(RUN, sort=False):
-        aim, runs = aims[about[0]], [trajectory(frame.record(path)) for path in own.path]
-        found = np.array([reached(run, aim) for run in runs])
-        there = found[~np.isnan(found[:, 0])]
-        seconds, updates, flops = there.mean(axis=0) if len(there) else [np.nan] * 3
-        span = (there[:, 0].min(), there[:, 0].max()) if len(there) > 1 else (np.nan, np.nan)
+    for about, seeds in arms(frame, experiments).groupby(RUN, sort=False):
+        aim, runs = aims[about[0]], [trajectory(frame.record(path)) for path in seeds.path]
+        costs = np.array([reached(run, aim) for run in runs])
+        arrived = costs[~np.isnan(costs[:, 0])]
+        seconds, updates, flops = arrived.mean(axis=0) if len(arrived) else [np.nan] * 3
+        span = (arrived[:, 0].min(), arrived[:, 0].max()) if len(arrived) > 1 else (np.nan, np.nan)
         done = min(run.updates[-1] for run in runs)
-        counts = aim, len(runs), len(there)
-        rows.append((*about, *counts, seconds, *span, updates, flops, done, busy(own)))
+        diverged = sum(bool(np.isnan(run.error[-1])) for run in runs)
+        counts = aim, len(runs), len(arrived), diverged
+        rows.append((*about, *counts, seconds, *span, updates, flops, done, busy(seeds)))
     return pd.DataFrame(rows, columns=MEASURED)
 
 
@@ -319,15 +309,15 @@ def busy(runs: pd.DataFrame) -> bool:
 def curves(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
     """Error against what had been spent, of every arm: means over seeds, the errors' range."""
     rows = []
-    for about, own in arms(frame, experiments).groupby(RUN, sort=False):
-        runs = [trajectory(frame.record(path)) for path in own.path]
+    for about, seeds in arms(frame, experiments).groupby(RUN, sort=False):
+        runs = [trajectory(frame.record(path)) for path in seeds.path]
         length = min(len(run.error) for run in runs)
         seconds, updates, flops, errors = (
             np.array([part[:length] for part in parts]) for parts in zip(*runs, strict=True)
         )
         costs = [spent.mean(axis=0) for spent in (seconds, updates, flops)]
         spread = errors.mean(axis=0), errors.min(axis=0), errors.max(axis=0)
-        same = *about, busy(own), len(runs)
+        same = *about, busy(seeds), len(runs)
         rows += [(*same, *numbers) for numbers in zip(*costs, *spread, strict=True)]
     return pd.DataFrame(rows, columns=CURVES)
 
@@ -346,11 +336,11 @@ def published_runs(experiments: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COMPUTED)
 
 
-def in_2006(of_runs: pd.DataFrame, published: pd.DataFrame, found: Sequence[Rate]) -> pd.DataFrame:
+def in_2006(of_runs: pd.DataFrame, published: pd.DataFrame, at: Sequence[Rate]) -> pd.DataFrame:
     """Days of each run that came to the target, and of the published ones, at each rate; all computed."""
-    there = of_runs[of_runs.reached > 0].assign(runs_in_print=0)
-    runs = pd.concat([there[COMPUTED], published]) if len(there) else published.copy()
-    for rate in found:
+    arrived = of_runs[of_runs.reached > 0].assign(runs_in_print=0)
+    runs = pd.concat([arrived[COMPUTED], published]) if len(arrived) else published.copy()
+    for rate in at:
         runs[f"{DAYS}{rate.name}"] = rate.days(runs.flops)
     return runs.sort_values(["data", "flops"], kind="stable")
 
@@ -365,7 +355,8 @@ def _targets(of_runs: pd.DataFrame) -> str:
             line |= {"seconds": _number(row.seconds) + span + (", busy" if row.busy else "")}
             line |= {"updates": f"{row.updates:,.0f}", "flops": f"{row.flops:.3g}"}
         else:
-            line |= {"seconds": f"not reached in {row.updates_done:,.0f} updates"}
+            diverged = f", {row.diverged} diverged" if row.diverged else ""
+            line |= {"seconds": f"not reached in {row.updates_done:,.0f} updates{diverged}"}
             line |= {"updates": "–", "flops": "–"}
         rows.append(line)
     return _markdown(rows)

@@ -266,13 +266,15 @@ def combine(function: Callable[..., np.ndarray], *parts: Measured, how: How = "m
     """
     lacks = frozenset().union(*(part.lacks for part in parts))
     fixed = [part.seeds is None and len(part.values) == 1 for part in parts]
-    of_seeds = [part.seeds for part, same in zip(parts, fixed, strict=True) if not same]
+    of_seeds = [part.seeds for part in parts if part.seeds is not None]
     seeds: tuple[int, ...] | None = None
-    if of_seeds and None not in of_seeds:
-        seeds = tuple(sorted(set.intersection(*map(set, of_seeds))))
+    if of_seeds and len(of_seeds) + sum(fixed) == len(parts):
+        seeds = tuple(sorted(set(of_seeds[0]).intersection(*of_seeds[1:])))
         values = [
-            np.resize(part.values, len(seeds)) if same else part.values[[part.seeds.index(s) for s in seeds]]
-            for part, same in zip(parts, fixed, strict=True)
+            np.resize(part.values, len(seeds))
+            if part.seeds is None
+            else part.values[_where(part.seeds, seeds)]
+            for part in parts
         ]
     else:
         n = min((len(part.values) for part, same in zip(parts, fixed, strict=True) if not same), default=1)
@@ -280,6 +282,10 @@ def combine(function: Callable[..., np.ndarray], *parts: Measured, how: How = "m
     if not len(values[0]):
         return Measured(np.zeros(0), lacks, how=how)
     return Measured(np.asarray(function(*values), float), lacks, seeds, how)
+
+
+def _where(seeds: tuple[int, ...], some: tuple[int, ...]) -> list[int]:
+    return [seeds.index(seed) for seed in some]
 
 
 def ratio(ours: Measured, theirs: Measured) -> Measured:

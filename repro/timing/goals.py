@@ -35,15 +35,15 @@ def goals(records: Iterable[Record]) -> Iterator[Goal]:
     """Those of CPUs for each CPU whose cores were all timed, those of GPUs for each GPU, or for the lack of
     one.
     """
-    found: dict[tuple[str, str], dict[Subject, Record]] = {}
+    of_machine: dict[tuple[str, str], dict[Subject, Record]] = {}
     for record in records:
         subject = Subject(**record.config)
         key = machine(record.provenance), subject.part
-        found.setdefault(key, {})[_whatever_its_length(subject)] = record
-    for (name, part), own in found.items():
+        of_machine.setdefault(key, {})[_whatever_its_length(subject)] = record
+    for (name, part), timed in of_machine.items():
         if part != "1core":
-            yield from of_cpu(name, own) if part == "cpu" else of_gpu(name, own)
-    if not any(part == "gpu" for _, part in found):
+            yield from of_cpu(name, timed) if part == "cpu" else of_gpu(name, timed)
+    if not any(part == "gpu" for _, part in of_machine):
         yield from of_gpu("a GPU", {})
 
 
@@ -51,36 +51,36 @@ def _whatever_its_length(subject: Subject) -> Subject:
     return subject if subject.of_curve else replace(subject, n_batches=1)
 
 
-def of_cpu(name: str, own: dict[Subject, Record]) -> Iterator[Goal]:
+def of_cpu(name: str, timed: dict[Subject, Record]) -> Iterator[Goal]:
     """The first layer's epoch against the machine and other programs; cost against cases and layers."""
-    best = metric(own, FIRST, "fraction_of_best_matmul")
+    best = metric(timed, FIRST, "fraction_of_best_matmul")
     yield Goal(name, "lowest MNIST layer: share of the best rate of matrix products", best, 0.85)
     for peer, bound in (("sklearn", 2.0), ("torch", 1.5)):
-        theirs = metric(own, replace(FIRST, program=peer), "seconds_per_update")
-        ratio = theirs / metric(own, FIRST, "seconds_per_update")
+        theirs = metric(timed, replace(FIRST, program=peer), "seconds_per_update")
+        ratio = theirs / metric(timed, FIRST, "seconds_per_update")
         yield Goal(name, f"the same: time of {peer} over ours", ratio, bound)
     for what, workload, size in (("cases", "cd1", n_cases), ("layers", "backprop", n_layers)):
-        curve = {s: r for s, r in own.items() if s.of_curve and s.workload == workload}
+        curve = {s: r for s, r in timed.items() if s.of_curve and s.workload == workload}
         text = f"exponent of the cost against {what}, 1 if linear"
         yield Goal(name, text, exponent({size(s): seconds(r) for s, r in curve.items()}), 0.9, 1.1)
-    calls = own[FIRST].curves["call_seconds"] if FIRST in own else []
+    calls = timed[FIRST].curves["call_seconds"] if FIRST in timed else []
     ratio = max(calls) / min(calls) if calls else np.nan
     text = "longest over shortest of as many epochs in a row, 1 if linear in epochs"
     yield Goal(name, text, ratio, high=1.1)
 
 
-def of_gpu(name: str, own: dict[Subject, Record]) -> Iterator[Goal]:
+def of_gpu(name: str, timed: dict[Subject, Record]) -> Iterator[Goal]:
     """An update of the first layer, and several seeds in one program."""
     first = replace(FIRST, part="gpu")
-    one = metric(own, first, "seconds_per_update")
+    one = metric(timed, first, "seconds_per_update")
     yield Goal(name, "lowest MNIST layer: µs for a CD-1 update, one seed", 1e6 * one, high=100)
-    ratio = metric(own, replace(first, n_seeds=N_SEEDS), "seconds_per_update") / one
+    ratio = metric(timed, replace(first, n_seeds=N_SEEDS), "seconds_per_update") / one
     yield Goal(name, f"the same: time of {N_SEEDS} seeds in one program over that of one", ratio, high=2)
 
 
-def metric(own: dict[Subject, Record], subject: Subject, name: str) -> float:
+def metric(timed: dict[Subject, Record], subject: Subject, name: str) -> float:
     """A number of a subject, NaN if it was not measured."""
-    return own[subject].metrics[name] if subject in own else np.nan
+    return timed[subject].metrics[name] if subject in timed else np.nan
 
 
 def n_cases(subject: Subject) -> int:

@@ -37,8 +37,8 @@ def rates(records: Iterable[Record]) -> Iterator[Lines]:
     learning = [(Subject(**record.config), record) for record in records]
     learning = [pair for pair in learning if pair[0].workload in ("cd1", "backprop")]
     learning.sort(key=lambda pair: (pair[0].workload, pair[0].sizes, -pair[1].metrics["gflops"]))
-    for (workload, sizes), own in groupby(learning, lambda pair: (pair[0].workload, pair[0].sizes)):
-        pairs = list(own)
+    for (workload, sizes), group in groupby(learning, lambda pair: (pair[0].workload, pair[0].sizes)):
+        pairs = list(group)
         unit = "an epoch of MNIST" if "seconds_per_epoch" in pairs[0][1].metrics else "a million cases"
         title = f"{workload} {'x'.join(map(str, sizes))}, seconds for {unit}"
         yield Lines(title, columns, [_row(*pair) for pair in pairs])
@@ -68,15 +68,15 @@ def standing(records: Iterable[Record]) -> Iterator[Lines]:
     named += [(_here(record), record) for record in records]
     computed = [(f"{m.name} (computed)", m.sustained_gflops) for m in machines() if m.sustained_gflops > 0]
     for subject in COMPARED:
-        found = [(name, r.metrics["gflops"]) for name, r in named if _comparable(r, subject)]
-        rows = sorted([*found, *computed], key=lambda pair: -pair[1])
+        measured = [(name, r.metrics["gflops"]) for name, r in named if _comparable(r, subject)]
+        rows = sorted([*measured, *computed], key=lambda pair: -pair[1])
         title = f"{subject.variant} among the recorded machines"
         yield Lines(title, ("machine", "GFLOP/s"), [(name, f"{gflops:.3g}") for name, gflops in rows])
 
 
 def _here(record: Record) -> str:
-    origin = record.provenance
-    return "this machine" if origin["platform"] == "cpu" else f"this machine's {origin['device']}"
+    about = record.provenance
+    return "this machine" if about["platform"] == "cpu" else f"this machine's {about['device']}"
 
 
 def _comparable(record: Record, subject: Subject) -> bool:

@@ -78,7 +78,9 @@ def time_rates(profile: str, results: Path, console: Console) -> list[Record]:
         workers = start_workers(stack, console)
         other = OtherWork(lambda: time.process_time() + sum(worker.spent() for worker in workers.values()))
         warn(other.largest, console)
-        origins: dict[Part, dict[str, Any]] = {part: worker.origin() for part, worker in workers.items()}
+        provenances: dict[Part, dict[str, Any]] = {
+            part: worker.provenance() for part, worker in workers.items()
+        }
         plan = list(groups(length, workers, peers(console)))
         work = (1 + length.repeats) * sum(effort(subject) for group in plan for subject in group)
         progress = Progress(console, work, time.perf_counter())
@@ -89,7 +91,7 @@ def time_rates(profile: str, results: Path, console: Console) -> list[Record]:
             timings |= time_group(workers, group, length, progress)
             if is_busy(other.read()) and quiet:
                 warn(other.largest, console)
-            records = recorded(timings, origins, profile, other.largest)
+            records = recorded(timings, provenances, profile, other.largest)
             save_records(folder, [(record, {}) for record in records])
     return records
 
@@ -117,23 +119,23 @@ def warn(load: float, console: Console) -> None:
 
 
 def peers(console: Console) -> list[str]:
-    """Other people's programs that are there; of the others a line."""
-    there = installed()
-    for name in there:
-        if not there[name]:
+    """Other people's programs that are installed; of the others a line."""
+    present = installed()
+    for name in present:
+        if not present[name]:
             console.print(
                 f'{PACKAGES[name]} is not installed and left out: pip install "repro[peers]" adds it'
             )
-    return [name for name in there if there[name]]
+    return [name for name in present if present[name]]
 
 
 def start_workers(stack: ExitStack, console: Console) -> dict[Part, Worker]:
-    """A worker for each part of the machine there is; closed with the stack."""
+    """A worker for each part that this machine has; closed with the stack."""
     workers: dict[Part, Worker] = {}
     parts: list[Part] = ["1core", "cpu", "gpu"]
     for part in parts if confinable() else parts[1:]:
         worker = stack.enter_context(closing(Worker(part)))
-        if part != "gpu" or worker.origin()["platform"] != "cpu":
+        if part != "gpu" or worker.provenance()["platform"] != "cpu":
             workers[part] = worker
     if "1core" not in workers:
         console.print("this system cannot tie a process to one core: rates of one core are left out")
@@ -162,13 +164,13 @@ def effort(subject: Subject) -> float:
 
 
 def recorded(
-    timings: dict[Subject, Timing], origins: Mapping[Part, dict[str, Any]], profile: str, load: float
+    timings: dict[Subject, Timing], provenances: Mapping[Part, dict[str, Any]], profile: str, load: float
 ) -> list[Record]:
     """A record of each subject: one for each machine, which a later run replaces."""
     finished = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     records = []
     for subject, timing in timings.items():
-        origin = origins[subject.part] | {
+        provenance = provenances[subject.part] | {
             "precision": precision(subject),
             "seeds_side_by_side": subject.n_seeds,
             "wall_seconds": round(sum(timing.seconds), 2),
@@ -181,25 +183,28 @@ def recorded(
                 variant=subject.variant,
                 profile=profile,
                 seed=0,
-                identity=identity_on(subject, origin),
+                identity=identity_on(subject, provenance),
                 config=as_json(subject),
                 metrics=measured(subject, timings),
                 curves={"call_seconds": timing.seconds},
                 arrays=None,
-                provenance=origin,
+                provenance=provenance,
             )
         )
     return records
 
 
-def identity_on(subject: Subject, origin: Mapping[str, Any]) -> str:
+def identity_on(subject: Subject, provenance: Mapping[str, Any]) -> str:
     """Of a subject, however long its calls are, on a machine."""
-    return identity(replace(subject, n_batches=1), "", machine(origin))
+    return identity(replace(subject, n_batches=1), "", machine(provenance))
 
 
-def machine(origin: Mapping[str, Any]) -> str:
-    """What tells the machines of the table apart: the device, and of a CPU how many cores it has here."""
-    return f"{origin['device']}, {origin['cores']} cores" if origin["platform"] == "cpu" else origin["device"]
+def machine(about: Mapping[str, Any]) -> str:
+    """What tells the machines of the table apart: the device, and of a CPU how many cores it has here.
+
+    `about` is provenance, or a row of the frame.
+    """
+    return f"{about['device']}, {about['cores']} cores" if about["platform"] == "cpu" else about["device"]
 
 
 def precision(subject: Subject) -> str:
@@ -217,22 +222,22 @@ def measured(subject: Subject, timings: dict[Subject, Timing]) -> dict[str, floa
     if subject.workload == "copy":
         return {"gigabytes_per_second": bandwidth, "compile_seconds": timing.compile_seconds}
     per_million = 1e6 / subject.n_cases
-    found = {
+    metrics = {
         "seconds_per_update": timing.median / subject.n_batches,
         "seconds_per_million_cases": timing.median * per_million,
     }
     if subject.sizes in (*MNIST, NETWORK):
-        found["seconds_per_epoch"] = timing.median * MNIST_CASES / subject.n_cases
-    found["gflops"] = subject.flops / timing.median / 1e9
+        metrics["seconds_per_epoch"] = timing.median * MNIST_CASES / subject.n_cases
+    metrics["gflops"] = subject.flops / timing.median / 1e9
     if subject.workload != "matmul":
         same, best = (fastest(timings, subject, "matmul", shape) for shape in (True, False))
-        found |= {
-            "fraction_of_matmul": found["gflops"] / same,
-            "fraction_of_best_matmul": found["gflops"] / best,
+        metrics |= {
+            "fraction_of_matmul": metrics["gflops"] / same,
+            "fraction_of_best_matmul": metrics["gflops"] / best,
         }
-        found["flops_floor_seconds_per_million_cases"] = subject.flops / best / 1e9 * per_million
-        found["bytes_floor_seconds_per_million_cases"] = subject.bytes_moved / bandwidth / 1e9 * per_million
-    return found | {"compile_seconds": timing.compile_seconds}
+        metrics["flops_floor_seconds_per_million_cases"] = subject.flops / best / 1e9 * per_million
+        metrics["bytes_floor_seconds_per_million_cases"] = subject.bytes_moved / bandwidth / 1e9 * per_million
+    return metrics | {"compile_seconds": timing.compile_seconds}
 
 
 def fastest(

@@ -87,7 +87,7 @@ def pretraining(record: Record, config: Autoencoding, evaluations: float) -> tup
 
 def reached(run: Trajectory, target: float) -> Reached:
     """The first report at which the error is the target or less."""
-    there = np.flatnonzero(run.error <= target)
-    if not len(there):
+    arrived = np.flatnonzero(run.error <= target)
+    if not len(arrived):
         return Reached(*[float("nan")] * 3)
-    return Reached(*(float(curve[there[0]]) for curve in (run.seconds, run.updates, run.flops)))
+    return Reached(*(float(curve[arrived[0]]) for curve in (run.seconds, run.updates, run.flops)))

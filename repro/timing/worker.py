@@ -31,9 +31,9 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    def origin(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """Provenance of what is measured there."""
-        return self._ask("origin")
+        return self._ask("provenance")
 
     def prepare(self, subject: Subject) -> float:
         """Have the subject ready to be timed; the seconds that compiling it took, 0 if nothing is."""
@@ -102,19 +102,25 @@ class Child:
     def __init__(self):
         self.calls = {}
 
-    def origin(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """Provenance, with the BLAS libraries that NumPy and scikit-learn compute with."""
         import numpy  # noqa: F401  threadpoolctl sees what is loaded
         from threadpoolctl import threadpool_info
 
-        from repro.runs.provenance import cpu_name, n_cores, provenance
+        from repro.runs import provenance
         from repro.timing.peers import PACKAGES, installed
 
-        packages = {PACKAGES[name]: version(PACKAGES[name]) for name, there in installed().items() if there}
-        origin = provenance("uniform random numbers", "", seeds_side_by_side=1)
+        packages = {
+            PACKAGES[name]: version(PACKAGES[name]) for name, present in installed().items() if present
+        }
+        of_jax = provenance.provenance("uniform random numbers", "", seeds_side_by_side=1)
         blas = {f"{b['internal_api']} {b['version']} {b.get('architecture', '')}" for b in threadpool_info()}
-        more = {"host": cpu_name(), "cores_used": n_cores(), "blas": ", ".join(sorted(blas))}
-        return origin | more | {"packages": origin["packages"] | packages}
+        more = {
+            "host": provenance.cpu_name(),
+            "cores_used": provenance.n_cores(),
+            "blas": ", ".join(sorted(blas)),
+        }
+        return of_jax | more | {"packages": of_jax["packages"] | packages}
 
     def prepare(self, subject: Subject) -> float:
         """See Worker."""
