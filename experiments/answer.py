@@ -134,7 +134,7 @@ EXPERIMENT = Experiment(
     quick=quick,
     expected={(variant, "test_squared_error"): limits for variant, limits in EXPECTED.items()},
     figures=("fig_answer",),
-    claims=("C2a",),
+    claims=("C2", "C2a"),
 )
 
 

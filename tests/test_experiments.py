@@ -13,6 +13,7 @@ from tiny import MNIST, QUIET, tiny
 import repro.data
 from repro.errors import UserError
 from repro.runs import Arm, PrincipalComponents, run_pca
+from repro.report.frame import read
 from repro.runs.progress import Watch
 from repro.runs.record import identity, load_arrays, load_record, save_records
 from repro.runs.run import Order, conduct, out_of_range
@@ -79,7 +80,7 @@ def test_altered_evidence_is_refused(recorded):
         load_arrays(path, load_record(path))
     path.write_text("{")
     with pytest.raises(UserError, match="is not a record"):
-        groups(recorded / "quick", "mnist")
+        read(recorded, "quick")
 
 
 def test_numbers_that_are_not_finite_are_saved_as_null(recorded, tmp_path):

@@ -13,9 +13,9 @@ import pytest
 from tiny import EXPERIMENTS, ROOT
 
 import repro.data
-from repro.report.tables import build, groups
-from repro.runs.record import load_arrays
-from repro.runs.run import Order, configurations
+from repro.report.frame import read, shown
+from repro.report.tables import build, stem
+from repro.runs.run import Request, configurations
 
 
 def command(folder, *words):
@@ -44,21 +44,22 @@ def test_the_quick_profile_is_in_its_expected_ranges(finished):
 
 def test_every_variant_goes_from_data_to_record_to_table(quick_run):
     samples = {status.name for status in repro.data.status() if status.source == "embedded" and status.ready}
-    contents = build(quick_run, "quick", EXPERIMENTS)
+    frame = read(quick_run, "quick")
+    runs, contents = shown(frame.runs), build(frame, EXPERIMENTS)
     for name, experiment in EXPERIMENTS.items():
-        asked = configurations(experiment, Order())
-        expected = {variant for variant in asked if experiment.data_of(variant) in samples}
-        found = {group.variant: group for group in groups(quick_run / "quick", name)}
-        assert {variant for variant in found if not variant.endswith("-choice")} == expected
-        for group in map(found.get, expected):
-            record, path = group.records[0], group.paths[0]
+        asked = configurations(experiment, Request())
+        expected = {variant for variant, config in asked.items() if config.data in samples}
+        found = runs[runs.experiment == name].drop_duplicates("variant").set_index("variant")
+        assert set(found.index) == expected
+        for path in found.path:
+            record = frame.record(path)
             assert any(np.isfinite(record.metrics.get(score, np.nan)) for score in experiment.scores)
             assert record.provenance["data_sha256"]
             assert record.provenance["packages"]["jax"] == jax.__version__
-            shown = load_arrays(path, record) if record.arrays else {}
-            assert shown.get("example_inputs", np.zeros(0, np.uint8)).dtype in (np.uint8, np.float32)
+            pictures = frame.arrays(path)
+            assert pictures.get("example_inputs", np.zeros(0, np.uint8)).dtype in (np.uint8, np.float32)
         if expected:
-            table = contents[quick_run / "quick" / "tables" / f"{name}.csv"]
+            table = contents[quick_run / "quick" / "tables" / f"{stem(name)}.csv"]
             assert expected <= set(pd.read_csv(StringIO(table)).variant)
 
 

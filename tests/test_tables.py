@@ -117,10 +117,13 @@ def test_runs_that_would_share_a_row_are_refused():
 
 
 def test_a_seed_that_diverged_is_said_to_have_and_is_not_left_out_of_the_mean():
-    made = frame(runs("mnist", "glorot-cg", seeds=3, test_squared_error=[1.0, np.nan, 2.0]))
+    scores = {"test_squared_error": [1.0, np.nan, 2.0], "diverged_epoch": [np.nan, 7.0, np.nan]}
+    made = frame(runs("mnist", "glorot-cg", seeds=3, **scores))
     table = tidy(made, published())
     row = table.set_index("metric").loc["test_squared_error"]
     assert row.n == 3 and np.isnan([row.value, row.low]).all()
+    row = table.set_index("metric").loc["diverged_epoch"]
+    assert (row.n, row.value) == (1, 7), "of those seeds that did"
     assert "| diverged | –" in readable(table[table.metric == "test_squared_error"])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from repro.evaluation.intervals import ratio
-from repro.report.fairness import CHOSEN, judged
+from repro.report.fairness import CHOSEN, LOSSES, judged
 from repro.report.frame import Frame, shown
 
 OPTIMISERS = {"cg": "CG", "nag": "NAG", "adam": "Adam", "kfac": "K-FAC", "hf": "Hessian-free", "muon": "Muon"}
@@ -82,7 +82,7 @@ def _best(frame: Frame, runs: pd.DataFrame) -> Arm | None:
 def _arm(frame: Frame, runs: pd.DataFrame) -> Arm:
     metrics = {seed: frame.record(path).metrics for seed, path in zip(runs.seed, runs.path, strict=True)}
     scores = pd.DataFrame.from_dict(metrics, orient="index", dtype=float)
-    losses = [name for name in ("valid_cross_entropy", "valid_squared_error") if name in scores]
+    losses = [name for name in LOSSES if name in scores]
     return Arm(
         variant=runs.variant.iloc[0],
         start=runs.start.iloc[0],

@@ -23,8 +23,9 @@ SIZES = {  # of the full data sets: input units, training cases
 
 
 class Cost(NamedTuple):
-    """Of some runs."""
+    """Of some runs of a variant."""
 
+    experiment: str
     n_runs: int
     operations: float  # of their matrix products, pretraining and the choice of a rate included
     seconds: float  # an estimate; NaN if no run on these data is recorded
@@ -37,13 +38,13 @@ class Costs:
 
     frame: Frame
 
-    def of_runs(self, config: Any, n_runs: int, operations: float | None = None) -> Cost:
+    def of_runs(self, experiment: str, config: Any, n_runs: int, operations: float | None = None) -> Cost:
         """So many runs of a configuration, at its full length or with so many operations each."""
         if not isinstance(config, Autoencoding):
-            return Cost(n_runs, 0.0, 0.0, "")
+            return Cost(experiment, n_runs, 0.0, 0.0, "")
         total = n_runs * (self.operations(config) if operations is None else operations)
         rate, device = self.rates.get(config.data, (np.nan, ""))
-        return Cost(n_runs, total, total / rate, device)
+        return Cost(experiment, n_runs, total, total / rate, device)
 
     def operations(self, config: Autoencoding) -> float:
         """Of one run, the choice of its rate included; NaN on data of unknown size."""

@@ -14,6 +14,7 @@ from repro.runs.record import Record
 from repro.typed import as_json
 
 ALIKE = 0.005  # candidates whose losses differ by less, relatively, have learnt nothing
+LOSSES = ("valid_cross_entropy", "valid_squared_error")
 Key = tuple[str, str, str]  # experiment, variant and configuration of a tuning
 CHOSEN, UNRECORDED = "chosen", "not tuned: no record of the choice"
 
@@ -35,21 +36,18 @@ def judged(frame: Frame) -> pd.DataFrame:
 
 def refused(record: Record) -> str:
     """Why no rate may be chosen by this record of a tuning; empty if one may."""
-    candidates = {
-        float(name.rpartition("_rate_")[2]): loss
-        for name, loss in record.metrics.items()
-        if name.startswith("valid_") and "_rate_" in name
-    }
-    learnt = {rate: loss for rate, loss in candidates.items() if np.isfinite(loss)}
+    config, metrics = from_json(record.config), record.metrics
+    assert isinstance(config, Tuning) and config.run.tuning
+    candidates = config.run.tuning.candidates
+    loss = next(name for name in LOSSES if f"{name}_rate_{candidates[0]:g}" in metrics)
+    found = {rate: metrics[f"{loss}_rate_{rate:g}"] for rate in candidates}
+    learnt = {rate: value for rate, value in found.items() if np.isfinite(value)}
     if not learnt:
         return "every candidate diverged"
-    best = min(learnt, key=lambda rate: learnt[rate])
-    nothing = [
-        loss for name, loss in record.metrics.items() if name.startswith("valid_") and name.endswith("_mean")
-    ]
-    if nothing and not learnt[best] < nothing[0]:
+    best, nothing = min(learnt, key=lambda rate: learnt[rate]), metrics.get(f"{loss}_mean")
+    if nothing is not None and not learnt[best] < nothing:
         return "no candidate is better than the mean"
-    if not nothing and len(learnt) > 1 and max(learnt.values()) <= (1 + ALIKE) * learnt[best]:
+    if nothing is None and len(learnt) > 1 and max(learnt.values()) <= (1 + ALIKE) * learnt[best]:
         return "all candidates are alike"
     if best in (min(candidates), max(candidates)):
         return f"the best, {best:g}, lies at an edge of the grid"

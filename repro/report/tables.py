@@ -19,6 +19,7 @@ COLUMNS += ["updates", "tuning", "device", "published", "source"]
 CURVES = ["train_squared_error", "test_squared_error"]
 CURVE_COLUMNS = ["experiment", "variant", "seed", "device", "load_per_core", "epoch", "updates", "flops"]
 CURVE_COLUMNS += ["seconds", *CURVES]
+DIVERGED = "diverged_epoch"
 ROW = [
     "experiment",
     "variant",
@@ -67,6 +68,7 @@ def tidy(frame: Frame, published: pd.DataFrame) -> pd.DataFrame:
     runs = judged(frame)
     check_unambiguous(runs)
     rows = frame.rows.merge(runs[["path", "tuning"]], on="path").sort_values([*ROW, "seed"], kind="stable")
+    rows = rows[rows.value.notna() | (rows.metric != DIVERGED)]  # of the other seeds there is no such epoch
     by = [*RUN, "pretraining", "epochs", "tuning", "metric"]
     table = rows.groupby(by, dropna=False, sort=False).agg(
         value=("value", lambda values: values.mean(skipna=False)),

@@ -244,7 +244,7 @@ class Evidence:
         """
         config = self.experiments[experiment].variants.get(variant)
         n_runs = 1 if config is not None and deterministic(config) else n_runs
-        cost = self.costs.of_runs(config, n_runs, operations) if config is not None else None
+        cost = self.costs.of_runs(experiment, config, n_runs, operations) if config is not None else None
         return Lack(what, f"{experiment} {variant}", cost)
 
 
@@ -391,14 +391,14 @@ def _settling(lacks: Iterable[Lack]) -> str:
     """Which runs would settle it, and what they cost."""
     costs: dict[str, Cost] = {}
     for lack in lacks:
-        if lack.cost and lack.cost.n_runs and lack.cost[:2] > costs.get(lack.variant, (0,))[:2]:
+        if lack.cost and lack.cost.n_runs and _size(lack.cost) > _size(costs.get(lack.variant)):
             costs[lack.variant] = lack.cost
     if not costs:
         return "" if lacks else "\nNothing is lacking: the evidence lies between the two.\n"
     rows = []
-    by_place = sorted((name.partition(" ")[0], cost.device, name) for name, cost in costs.items())
-    for (experiment, device), group in groupby(by_place, key=lambda entry: entry[:2]):
-        some = [costs[name] for _, _, name in group]
+    by_place = sorted(costs.values(), key=lambda cost: (cost.experiment, cost.device, *_size(cost)))
+    for (experiment, device), group in groupby(by_place, key=lambda cost: (cost.experiment, cost.device)):
+        some = list(group)
         rows.append(
             {
                 "to settle it": f"`repro run {experiment} --profile paper`",
@@ -410,6 +410,10 @@ def _settling(lacks: Iterable[Lack]) -> str:
             }
         )
     return f"\n{_table(rows)}\n"
+
+
+def _size(cost: Cost | None) -> tuple[int, float]:
+    return (cost.n_runs, cost.operations) if cost else (0, 0.0)
 
 
 def _time(seconds: float) -> str:
