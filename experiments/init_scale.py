@@ -23,11 +23,11 @@ VARIANTS = {f"x{factor:g}": replace(NAG, start=Sparse(factor=factor)) for factor
 
 def quick(config):
     """The smallest and the published scale on 2,500 curves, with a few epochs."""
-    return direct.shorter_direct(config, n_epochs=10) if config.start.factor in (0.25, 1.0) else None
+    return direct.quick_nesterov(config) if config.start.factor in (0.25, 1.0) else None
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py
-EXPECTED = {"x0.25": (15.9, 16.4), "x1": (15.9, 16.4)}  # still the mean image
+EXPECTED = {"x0.25": (15.9, 16.4), "x1": (6.0, 10.5)}  # the first is still the mean image
 
 
 EXPERIMENT = Experiment(

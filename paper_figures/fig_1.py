@@ -22,7 +22,7 @@ from matplotlib.patches import Polygon, Rectangle
 
 from paper_figures.style import arms, house
 from paper_figures.style.evidence import BEFORE, ERROR, of_variants, require, select
-from paper_figures.style.wording import INPUTS, about, counted, in_print, number
+from paper_figures.style.wording import INPUTS, about, counted, in_print, number, query
 from repro.report.frame import Frame
 
 LAYER, WEIGHTS, CAPTION = 0.17, 0.27, 0.8  # inches
@@ -54,7 +54,7 @@ def draw(frame: Frame) -> Figure:
     _caption(axes, UNROLLED, "unrolling", unrolled, "", f"{found.pretraining} epochs for each RBM")
     _caption(axes, FINETUNED, "fine-tuning", finetuned, "", counted(found.epochs, "epoch"))
     stages = [untrained.assign(epochs=0), unrolled.assign(epochs=0), finetuned]
-    house.head(figure, frame, about(pd.concat(stages, ignore_index=True)), y=0.04)
+    house.head(figure, frame, about(pd.concat(stages, ignore_index=True), query(finetuned)), y=0.04)
     return figure
 
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import arms, codes, house
 from paper_figures.style.evidence import not_run, of_variants, pictured
-from paper_figures.style.wording import about, network, result
+from paper_figures.style.wording import about, network, query, result
 from repro.report.frame import Frame
 
 VARIANTS = ["pca-2d", "pretrained-cg-2d"]
@@ -38,7 +38,7 @@ def draw(frame: Frame) -> Figure:
         axes.axis("off")
     codes.legend(figure, looks)
     seed = f"codes of seed {table.seed.min()}"
-    house.head(figure, frame, about(table, seed, not_run(table, VARIANTS)))
+    house.head(figure, frame, about(table, seed, not_run(table, VARIANTS), query(table)))
     return figure
 
 

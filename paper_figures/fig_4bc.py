@@ -34,7 +34,7 @@ def draw(frame: Frame) -> Figure:
     table = table.sort_values("kind", key=lambda kinds: kinds.map(KINDS.index), ignore_index=True)
     panels = pictured(frame, table)
     looks = _looks(panels[0].arrays)
-    figure = Figure(figsize=(6.5, 3.8), layout="constrained")
+    figure = Figure(figsize=(6.5, 3.95), layout="constrained")
     for axes, panel in zip(figure.subplots(1, 2).flat, panels, strict=False):
         beyond = codes.scatter(axes, panel.arrays, looks)
         name = "LSA" if panel.score.kind == "lsa" else "autoencoder"
@@ -45,7 +45,7 @@ def draw(frame: Frame) -> Figure:
     for axes in figure.axes[len(panels) :]:
         axes.axis("off")
     others = sum(panels[0].arrays["class_sizes"] > 0) - len(looks)
-    codes.legend(figure, looks, f"{others} other classes" if others else None, ncols=9)
+    codes.legend(figure, looks, f"{others} other classes" if others else None, ncols=5)
     missing = "" if len(table) > 1 else "the other has not been run"
     house.head(figure, frame, about(table, f"codes of seed {table.seed.min()}", missing))
     return figure

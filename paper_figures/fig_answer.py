@@ -21,7 +21,7 @@ from matplotlib.ticker import NullLocator
 
 from experiments.answer import OPTIMISERS, RECIPE, SHARES
 from paper_figures.style import arms, house
-from paper_figures.style.evidence import command
+from paper_figures.style.evidence import command, select
 from paper_figures.style.wording import DATA
 from repro.errors import RecordsMissingError
 from repro.report.answer import NOT_WORSE, cells
@@ -33,8 +33,15 @@ ASIDE = 0.2  # of a column: how far the shares stand apart
 
 @house.style()
 def draw(frame: Frame) -> Figure:
-    """Draw the figure from the frame of a profile."""
-    return draw_cells(frame, cells(frame, RECIPE, SHARES), SHARES)
+    """Draw the figure from the frame of a profile; the quick one has operations of its own."""
+    recipe, shares = (_operations(frame), {"quick": 1.0}) if frame.small else (RECIPE, SHARES)
+    return draw_cells(frame, cells(frame, recipe, shares), shares)
+
+
+def _operations(frame: Frame) -> dict[str, float]:
+    """What the runs were asked to spend, by data set."""
+    runs = select(frame.runs, experiment="answer", kind="autoencoding").dropna(subset="flops_asked")
+    return {str(data): float(asked.max()) for data, asked in runs.groupby("data").flops_asked}
 
 
 @house.style()
@@ -56,8 +63,8 @@ def draw_cells(frame: Frame, table: pd.DataFrame, shares: Mapping[str, float]) -
         axes.set_title(DATA[data], loc="left")
     _scale(panels[0], known)
     panels[-1].set_xticks(range(len(OPTIMISERS)), [arms.OPTIMISERS[name] for name in OPTIMISERS])
-    figure.supylabel("test error, random / pretrained start", size=8)
-    _legend(figure, shares)
+    figure.supylabel("test error, random / pretrained start", size=7)
+    _legend(figure, {} if frame.small else shares)
     house.head(figure, frame, _about(frame, known))
     return figure
 

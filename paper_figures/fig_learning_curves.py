@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import arms, eras, house, lines
 from paper_figures.style.evidence import of_run, require, runs_of, scores, select
-from paper_figures.style.wording import about, effort, in_print, number
+from paper_figures.style.wording import about, effort, in_print, number, query
 from repro.report.frame import Frame
 
 TICKS = (0, 1, 5, 20, 50, 100, 200)  # epochs
@@ -45,7 +45,7 @@ def draw(frame: Frame) -> Figure:
     right.set(xscale="log", xlabel="operations (flops), pretraining included")
     _references(left, right, table)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    house.head(figure, frame, about(table))
+    house.head(figure, frame, about(table, query(table)))
     return figure
 
 

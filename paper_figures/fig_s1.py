@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import arms, house, lines
 from paper_figures.style.evidence import ERROR, not_run, of_run, of_variants, require, runs_of
-from paper_figures.style.wording import about, counted, effort, network, number, ours_and_theirs
+from paper_figures.style.wording import about, counted, effort, network, number, ours_and_theirs, query
 from repro.report.frame import Frame, curves
 
 PANELS = {
@@ -51,7 +51,7 @@ def draw(frame: Frame) -> Figure:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     panels[0].set_ylabel(lines.NAME)
-    house.head(figure, frame, about(table, not_run(table, VARIANTS)))
+    house.head(figure, frame, about(table, not_run(table, VARIANTS), query(table)))
     return figure
 
 

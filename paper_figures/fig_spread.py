@@ -55,6 +55,7 @@ def _training(axes: Axes, trained: pd.DataFrame, own: pd.DataFrame) -> None:
         axes.plot(start.epoch, start[LOSS], color=arms.colour(first), gid=first.variant, lw=0.8, alpha=0.6)
     axes.set_title(f"{DATA[first['data']]}: {arms.label(first)}", loc="left")
     axes.set(xlabel="fine-tuning epoch", ylabel="training cross-entropy")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if trained.empty:
         axes.annotate("not kept", (0.5, 0.5), xycoords="axes fraction", ha="center", color=house.GREY)
 
@@ -69,6 +70,6 @@ def _finals(axes: Axes, own: pd.DataFrame) -> None:
     axes.axvline(WORST_OVER_BEST * ratio[0] - 1, ls=":", lw=0.8, color=house.GREY)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-    words = f"deviation {100 * deviation:.2g} %, worst over best {losses[-1] / losses[0]:.3g}"
+    words = f"deviation {100 * deviation:.2g} %, worst over best {losses[-1] / losses[0]:.3f}"
     axes.set_title(f"n {len(losses)}, {words}", loc="left")
     axes.set(ylabel="starts, best first", xlabel="last training cross-entropy, from the mean")

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, NullLocator
 
 from paper_figures.style import arms, house
 from paper_figures.style.eras import NETWORKS
@@ -85,7 +86,10 @@ def _grid(figure: Figure, axes: Axes, cells: pd.DataFrame) -> None:
     axes.grid(which="minor", color="white", lw=1.5)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    figure.colorbar(shown, ax=axes, label="test squared error", format="{x:g}", pad=0.02)
+    bar = figure.colorbar(shown, ax=axes, label="test squared error", pad=0.02)
+    ticks = (1, 2, 5) if norm.vmax > 10 * norm.vmin else (1, 1.2, 1.5, 2, 3, 5, 7)
+    bar.ax.yaxis.set(major_locator=LogLocator(subs=ticks), minor_locator=NullLocator())
+    bar.ax.yaxis.set_major_formatter("{x:g}")
 
 
 def _words(cell: Any) -> str:

@@ -191,7 +191,14 @@ def test_c2_is_open_while_a_direct_arm_is_missing_or_was_not_tuned_fairly():
         assert ruling("C2", others) == "OPEN"
     without = [r for r in good if not r.variant.endswith("pretrained-muon")]
     assert ruling("C2", without) == "UPHELD", "the recipe is the only pretrained arm that it needs"
-    assert ruling("C2a", without) == "OPEN"
+
+
+def test_c2a_needs_every_arm_of_a_data_set_to_tell_the_best_optimiser():
+    good = [*answered(dict.fromkeys(DATA, 1.0))]
+    assert ruling("C2a", good) == "UPHELD"
+    for begins, optimiser in (("pretrained", "muon"), ("glorot", "hf")):
+        gone = {f"tenth/{data}/{begins}-{optimiser}" for data in DATA[:2]}
+        assert ruling("C2a", [r for r in good if r.variant not in gone]) == "OPEN"
 
 
 def is_run(record):

@@ -180,7 +180,7 @@ def test_the_spread_is_that_of_the_records(frame):
         deviation = 100 * np.std(losses, ddof=1) / np.mean(losses)
         worst = max(losses) / min(losses)
         assert re.search(
-            f"n {len(losses)}, deviation {deviation:.2g} %, worst over best {worst:.3g}", written
+            f"n {len(losses)}, deviation {deviation:.2g} %, worst over best {worst:.3f}", written
         )
     left, right = figure.axes[:2]
     assert sorted(line.get_ydata()[-1] for line in left.get_lines()) == LOSSES["curves"]

@@ -35,6 +35,7 @@ from repro.models.autoencoder import Activation
 from repro.report.tables import read_published
 from repro.runs.config import Start
 from repro.training.optimisers import Optimiser
+from repro.typed import as_json
 
 ELSEWHERE = ("fig_answer", "fig_eras", "fig_speedup", "fig_direct", "fig_starts", "fig_spread")
 FIGURES = {name: module for name, module in all_figures().items() if name not in ELSEWHERE}
@@ -427,6 +428,22 @@ def test_the_answer_stands_where_its_cells_put_it(answers, frame, tmp_path):
 def test_an_answer_without_cells_is_one_line(answers, frame):
     with pytest.raises(RecordsMissingError, match=r"no two runs of answer to compare: run `repro run answer"):
         all_figures()["fig_answer"].draw_cells(frame, answers.assign(n=0), {"tenth": 0.1, "all": 1.0})
+
+
+def test_the_answer_of_the_quick_profile_is_at_its_own_operations(tmp_path):
+    variants = ["tenth/curves/pretrained-adam", "tenth/curves/glorot-adam", "tenth/curves/pretrained-cg"]
+    made = []
+    for variant in variants:
+        record, arrays = made_up("answer", variant, 0)
+        config = EXPERIMENTS["answer"].quick(EXPERIMENTS["answer"].variants[variant])
+        metrics = record.metrics | {"valid_cross_entropy": 1.0}
+        made.append((record._replace(config=as_json(config), metrics=metrics), arrays))
+    figure = all_figures()["fig_answer"].draw(frame_of(tmp_path, made))
+    [axes] = figure.axes
+    [dot] = [line for line in axes.get_lines() if line.get_gid()]
+    ours, theirs = (made[i][0].metrics[ERROR] for i in (1, 0))
+    np.testing.assert_allclose(dot.get_ydata(), [ours / theirs], rtol=1e-6)
+    assert house.QUICK in figure.get_suptitle()
 
 
 def test_the_answer_is_the_first_figure():

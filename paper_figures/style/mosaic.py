@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import arms, house
 from paper_figures.style.evidence import Picture, not_run, of_variants, pictured, same_images
-from paper_figures.style.wording import about, in_print, number
+from paper_figures.style.wording import about, in_print, number, query
 from repro.report.frame import Frame
 
 COLUMNS = {"squared error": 0.85, "(published)": 1.52, "epochs": 2.0, "n": 2.25}  # inches behind the images
@@ -46,7 +46,9 @@ def draw(frame: Frame, experiment: str, noun: str, variants: list[str]) -> Figur
         for x, text in zip(ends.values(), _numbers(row), strict=True):
             _write(axes, x, y, text)
     seed = f"pictures of seed {table.seed.min()}"
-    house.head(figure, frame, about(table, seed, verdict(table), not_run(table, variants)), y=0.04)
+    house.head(
+        figure, frame, about(table, seed, verdict(table), not_run(table, variants), query(table)), y=0.04
+    )
     return figure
 
 

@@ -66,6 +66,9 @@ def about(scores: pd.DataFrame, *more: str) -> str:
     words = [", ".join(DATA[data] for data in scores["data"].unique())]
     words += [counted(span(trained.epochs), "epoch") + " of fine-tuning"] if len(trained) else []
     words += [f"n {span(scores.n)}", ", ".join(scores.device.unique())]
-    if "published" in scores and any("?" in in_print(score) for score in scores.itertuples()):
-        words.append(QUERY)
     return " · ".join([*words, *filter(None, more)])
+
+
+def query(scores: pd.DataFrame) -> str:
+    """What a question mark behind a published number means, if there is one."""
+    return QUERY if any("?" in in_print(score) for score in scores.itertuples()) else ""
