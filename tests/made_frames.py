@@ -84,8 +84,8 @@ def arms(data, share, begins, optimiser, error, valid=None, seeds=5, losses=(3, 
 
 
 def answered(ratios, shares=("tenth", "all")):
-    """All arms: with Adam, which is best, the error from the best random start is so many times the other; with
-    the others nine times as much.
+    """All arms: with Adam, which is best, the error from the best random start is so many times the other;
+    with other optimisers nine times as much.
     """
     for share, data, begins, optimiser in answer.CELLS:
         if share not in shares:
