@@ -21,6 +21,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
+
 from repro.report.verdicts import Claim, Condition, Evidence, Measured, ratio, smallest, within
 from repro.runs.config import Autoencoding, Epochs, FanIn, Gaussian, Glorot, Network, Sparse, Start
 from repro.runs.experiment import Experiment
@@ -103,7 +105,7 @@ def of_the_best(evidence: Evidence, found: dict[str, Measured]) -> Measured:
     known = {variant: part for variant, part in found.items() if len(part.values)}
     if not known:
         return smallest(found.values())
-    first = min(known, key=lambda variant: known[variant].values.mean())
+    first = min(known, key=lambda variant: np.nan_to_num(known[variant].values.mean(), nan=np.inf))
     return known[first]._replace(lacks=evidence.lacks("untrainable", first))
 
 

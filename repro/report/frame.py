@@ -30,6 +30,7 @@ from repro.runs.record import Record, layer_epochs, load_arrays, load_records, n
 from repro.timing.subject import Subject
 from repro.typed import as_json
 
+DIVERGED = "diverged_epoch"  # a metric of runs of which seeds diverged: when, NaN of the others
 RUN = ["experiment", "variant", "kind", "identity", "device"]  # seeds of one run agree in these
 FACTS = {  # column: its type; what means nothing for a run is missing
     **dict.fromkeys(["experiment", "variant", "kind", "identity", "data", "device", "platform"], "string"),

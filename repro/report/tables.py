@@ -12,14 +12,13 @@ from repro import reference
 from repro.errors import UserError
 from repro.evaluation.intervals import interval
 from repro.report.fairness import judged
-from repro.report.frame import RUN, Frame, curves, shown
+from repro.report.frame import DIVERGED, RUN, Frame, curves, shown
 
 COLUMNS = ["experiment", "variant", "kind", "metric", "value", "low", "high", "n", "pretraining", "epochs"]
 COLUMNS += ["updates", "tuning", "device", "published", "source"]
 CURVES = ["train_squared_error", "test_squared_error"]
 CURVE_COLUMNS = ["experiment", "variant", "seed", "device", "load_per_core", "epoch", "updates", "flops"]
 CURVE_COLUMNS += ["seconds", *CURVES]
-DIVERGED = "diverged_epoch"
 ROW = [
     "experiment",
     "variant",

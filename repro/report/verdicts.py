@@ -27,7 +27,7 @@ from repro.evaluation.intervals import (
 )
 from repro.report.cost import Cost, Costs
 from repro.report.fairness import CHOSEN, judged
-from repro.report.frame import Frame, layer_epochs, n_epochs, shown
+from repro.report.frame import DIVERGED, Frame, layer_epochs, n_epochs, shown
 from repro.runs.config import Autoencoding, Epochs, Flops, Pretrained, deterministic
 from repro.runs.record import Record
 from repro.typed import as_json
@@ -195,20 +195,18 @@ class Evidence:
         return self._records.get((experiment, variant), [])
 
     def score(self, experiment: str, variant: str, metric: str = "test_squared_error") -> Measured:
-        """A metric of each seed, or one value for all of a variant that is not random."""
+        """A metric of each seed, NaN of one that diverged; one value for all if a variant is not random."""
         records = self.records(experiment, variant)
         if not records:
             return Measured(np.zeros(0), frozenset({self.missing(experiment, variant)}))
         config = self.experiments[experiment].variants[variant]
-        lacks, done = self.lacks(experiment, variant), n_epochs(records[0])
-        asked = getattr(config, "budget", None)
+        lacks, asked = self.lacks(experiment, variant), getattr(config, "budget", None)
+        done = min((n_epochs(record) for record in records if not diverged(record)), default=inf)
         if isinstance(asked, Flops) and records[0].config["budget"] != as_json(asked):
             lacks |= {self.lack(experiment, variant, "runs with other operations than asked for", N_SEEDS)}
         if isinstance(asked, Epochs) and done < asked.n:
             lacks |= {self.lack(experiment, variant, f"{done} of {asked.n} epochs", N_SEEDS)}
         values = np.array([record.metrics[metric] for record in records], float)
-        if not np.isfinite(values).all():
-            lacks |= {self.lack(experiment, variant, "a seed diverged", 0)}
         return Measured(values, lacks, seeds_of(records, config))
 
     def lacks(
@@ -246,6 +244,11 @@ class Evidence:
         n_runs = 1 if config is not None and deterministic(config) else n_runs
         cost = self.costs.of_runs(experiment, config, n_runs, operations) if config is not None else None
         return Lack(what, f"{experiment} {variant}", cost)
+
+
+def diverged(record: Record) -> bool:
+    """Whether a seed ended before its time in values that are no numbers."""
+    return bool(np.isfinite(record.metrics.get(DIVERGED, nan)))
 
 
 def seeds_of(records: list[Record], config: Any) -> tuple[int, ...] | None:
@@ -299,7 +302,9 @@ def largest(parts: Iterable[Measured], how: How = "mean") -> Measured:
 
 
 def smallest(parts: Iterable[Measured]) -> Measured:
-    """The smallest of those quantities that were measured, seed by seed; it lacks what any of them lacks."""
+    """The smallest of those quantities that were measured, seed by seed; NaN, of a seed that diverged, only
+    where all are. It lacks what any of them lacks.
+    """
     parts = list(parts)
     measured = [part for part in parts if len(part.values)]
     lacks = frozenset().union(*(part.lacks for part in parts))
@@ -326,12 +331,12 @@ def within(
         missing = frozenset() if records else {evidence.missing(*run, n_seeds, allowed)}
         return Measured(np.zeros(0), budget.lacks | missing)
     lacks = evidence.lacks(*run, n_seeds, allowed) | budget.lacks
-    spent = min(record.curves["flops"][-1] for record in records) / allowed
+    spent = min((r.curves["flops"][-1] for r in records if not diverged(r)), default=inf) / allowed
     if spent < 1 - 1e-9:
         lacks |= {evidence.lack(*run, f"{spent:.2g} of the operations allowed", n_seeds, allowed)}
     in_time = [np.searchsorted(record.curves["flops"], allowed, side="right") for record in records]
     scores = [record.curves[metric][: max(n, 1)] for record, n in zip(records, in_time, strict=True)]
-    values = np.array([min(each) if lowest else each[-1] for each in scores], float)
+    values = np.array([np.fmin.reduce(each) if lowest else each[-1] for each in scores], float)
     return Measured(values, lacks, tuple(record.seed for record in records))
 
 
@@ -380,14 +385,14 @@ def _section(claim: Claim, said: str, evidence: Evidence) -> str:
     rows += [_row("refutes", c, holds) for c, holds in zip(refuting, ruled(refuting), strict=True)]
     missing = f"\nStill lacking:\n\n{_listed(lacks)}\n" if lacks else ""
     if said == "OPEN":
-        missing += _settling(lacks)
+        missing += settling(lacks)
     return (
         f"## {claim.key}: {said}\n\n{claim.statement}. Upheld if {claim.upheld_if}. "
         f"Refuted if {claim.refuted_if}.\n{missing}\n{_table(rows)}\n"
     )
 
 
-def _settling(lacks: Iterable[Lack]) -> str:
+def settling(lacks: Iterable[Lack]) -> str:
     """Which runs would settle it, and what they cost."""
     costs: dict[str, Cost] = {}
     for lack in lacks:
@@ -449,7 +454,7 @@ def _row(role: str, condition: Condition, holds: bool | None) -> dict[str, str]:
         "condition": condition.text,
         "bound": " and ".join(bounds) + (", one-sided" if condition.one_sided else ""),
         "if so": role,
-        "measured": f"{measured.number:.3g}" if there else "–",
+        "measured": ("diverged" if np.isnan(measured.number) else f"{measured.number:.3g}") if there else "–",
         "95 % interval": f"{low:.3g} to {high:.3g}" if low == low else "–",
         "n": str(len(measured.values)),
         "holds": f"{so_far}{answer}",
