@@ -12,8 +12,8 @@ from tiny import MNIST, QUIET, tiny
 
 import repro.data
 from repro.errors import UserError
-from repro.runs import Arm, PrincipalComponents, run_pca
 from repro.report.frame import read
+from repro.runs import Arm, PrincipalComponents, run_pca
 from repro.runs.progress import Watch
 from repro.runs.record import identity, load_arrays, load_record, save_records
 from repro.runs.run import Order, conduct, out_of_range

@@ -6,7 +6,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ["errors", "atomic", "typed", "shapes", "data", "models", "training", "evaluation", "runs", "timing"]
+ROOMS = [
+    "errors",
+    "atomic",
+    "typed",
+    "reference",
+    "shapes",
+    "data",
+    "models",
+    "training",
+    "evaluation",
+    "runs",
+    "timing",
+]
 ROOMS += ["report", "cli"]
 LIBRARY = sorted((ROOT / "repro").rglob("*.py"))
 

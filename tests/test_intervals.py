@@ -19,7 +19,7 @@ def test_the_interval_of_a_mean_is_students():
 
 
 def test_of_two_values_the_interval_has_a_closed_form():
-    """With one degree of freedom t is tan(π (p - 1/2)): the half width is half the range times tan(.475 π)."""
+    """With one degree of freedom t is tan(π (p - 1/2)): half the range times tan(.475 π) to either side."""
     np.testing.assert_allclose(interval(np.array([1.0, 3.0])), 2 + np.array([-1, 1]) * np.tan(0.475 * np.pi))
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from repro import reference
 from repro.errors import UserError
 from repro.evaluation.intervals import interval
 from repro.report.fairness import judged
 from repro.report.frame import RUN, Frame, curves, shown
-from repro.runs.provenance import ROOT
 
 COLUMNS = ["experiment", "variant", "kind", "metric", "value", "low", "high", "n", "pretraining", "epochs"]
 COLUMNS += ["updates", "tuning", "device", "published", "source"]
@@ -153,15 +153,9 @@ def tables_folder(results: Path, profile: str) -> Path:
     return results / "tables" if profile == "paper" else results / profile / "tables"
 
 
-def read_published(path: Path = ROOT / "results" / "published.csv") -> pd.DataFrame:
-    """The papers' numbers.
-
-    Raises:
-        UserError: if the file is missing.
-    """
-    if not path.is_file():
-        raise UserError(f"{path} is missing: restore it with `git checkout {path.name}`")
-    return pd.read_csv(path, encoding="utf-8")
+def read_published() -> pd.DataFrame:
+    """The papers' numbers."""
+    return reference.table("published.csv")
 
 
 def _note(frame: Frame, experiment: Any) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
-from repro.runs.provenance import ROOT
-from repro.timing.machines import of_2006, read
+from repro.reference import table
+from repro.timing.machines import of_2006
 from repro.timing.subject import NETWORK, Subject
 
 DAY = 86_400.0  # seconds
@@ -38,9 +37,9 @@ class DirectRun(NamedTuple):
     runs_of_tuning: int
 
 
-def direct_run(path: Path = ROOT / "results" / "published.csv") -> DirectRun:
+def direct_run() -> DirectRun:
     """That of sutskever2013importance, from results/published.csv."""
-    printed = read(path)
+    printed = table("published.csv")
     printed = printed[(printed.experiment == "eras") & (printed.variant == "direct-run")]
     numbers = {metric: int(value) for metric, value in zip(printed.metric, printed.value, strict=True)}
     return DirectRun(printed.key.iloc[0], **numbers)

@@ -4,13 +4,11 @@ results/published_speeds.csv, typed once.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from repro.errors import UserError
-from repro.runs.provenance import ROOT
+from repro.reference import table
 
 
 class Machine(NamedTuple):
@@ -24,29 +22,18 @@ class Machine(NamedTuple):
     source: str
 
 
-def machines(path: Path = ROOT / "results" / "machines.csv") -> list[Machine]:
+def machines() -> list[Machine]:
     """Every row."""
-    typed = read(path).astype({"peak_gflops": float, "sustained_gflops": float}).fillna(0.0)
+    typed = table("machines.csv").astype({"peak_gflops": float, "sustained_gflops": float}).fillna(0.0)
     return [Machine(*row) for row in typed.itertuples(index=False)]
 
 
-def of_2006(path: Path = ROOT / "results" / "machines.csv") -> list[Machine]:
+def of_2006() -> list[Machine]:
     """Those with which the operations of a run are converted into days of 2006, the slowest first."""
-    theirs = [machine for machine in machines(path) if machine.year == 2006 and machine.sustained_gflops > 0]
+    theirs = [machine for machine in machines() if machine.year == 2006 and machine.sustained_gflops > 0]
     return sorted(theirs, key=lambda machine: machine.sustained_gflops)
 
 
-def published_speeds(path: Path = ROOT / "results" / "published_speeds.csv") -> pd.DataFrame:
+def published_speeds() -> pd.DataFrame:
     """Every row: key, artefact, machine, visible, hidden, metric, value, sure."""
-    return read(path)
-
-
-def read(path: Path) -> pd.DataFrame:
-    """A table that was typed by hand.
-
-    Raises:
-        UserError: if the file is missing.
-    """
-    if not path.is_file():
-        raise UserError(f"{path} is missing: restore it with `git checkout {path.name}`")
-    return pd.read_csv(path)
+    return table("published_speeds.csv")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from repro.reference import table
 from repro.runs.config import Autoencoding, Pretrained, from_json
-from repro.runs.provenance import ROOT
 from repro.runs.record import Record, layer_epochs
-from repro.timing.machines import read
 from repro.training.flops import backprop_flops, stack_flops
 
 PIXELS = {"curves": 784, "mnist": 784, "faces": 625}  # of the data sets whose errors the paper prints
@@ -35,9 +33,9 @@ class Reached(NamedTuple):
     flops: float
 
 
-def targets(path: Path = ROOT / "results" / "published.csv") -> dict[str, float]:
+def targets() -> dict[str, float]:
     """The error that the paper printed for its pretrained network, by data set."""
-    printed = read(path)
+    printed = table("published.csv")
     printed = printed[(printed.variant == "pretrained-cg") & (printed.metric == ERROR)]
     return {
         data: error for data, error in zip(printed.experiment, printed.value, strict=True) if data in PIXELS
