@@ -463,10 +463,10 @@ def test_the_command_draws_what_can_be_drawn_and_says_what_cannot(tmp_path, caps
 
 def test_the_command_that_draws_nothing_is_an_error(tmp_path):
     remedy = re.escape(f"`repro run --profile paper --results {tmp_path}` makes them")
-    with pytest.raises(UserError, match=f"^no records below .*: {remedy}$"):
+    with pytest.raises(UserError, match=rf"^no records below .*: {remedy}$"):
         figures(None, "paper", tmp_path)
     frame_of(tmp_path, [made_up("faces", "mean-image", 0)])
-    with pytest.raises(UserError, match="are enough for no figure$"):
+    with pytest.raises(UserError, match=r"are enough for no figure$"):
         figures(None, "quick", tmp_path)
     with pytest.raises(RecordsMissingError, match="has no records of"):
         figures(["fig_3"], "quick", tmp_path)
