@@ -205,6 +205,16 @@ def _run_seeds(session: _Session, variant: str, config: Config, seeds: list[int]
     session.console.print(f"{title}: {done}")
 
 
+def diverged(experiment: Experiment, paths: list[Path]) -> list[str]:
+    """Which seeds trained until their values were no numbers, a line each."""
+    ended = [(r, r.metrics.get("diverged_epoch", np.nan)) for r in map(load_record, paths)]
+    return [
+        f"{experiment.name}/{record.variant}: seed {record.seed} diverged at epoch {epoch:.0f}"
+        for record, epoch in ended
+        if epoch == epoch
+    ]
+
+
 def out_of_range(experiment: Experiment, request: Request, paths: list[Path]) -> list[str]:
     """Which scores of a plain quick run are not in their expected ranges, a line each."""
     if request.profile != "quick" or request.epochs or request.pretraining_epochs:
