@@ -36,7 +36,7 @@ check: $(READY)  ## lint, format, types, and whether tables are stale
 tables: $(READY)  ## rebuild the committed tables from the committed records
 	$(BIN)/repro tables
 
-figures: $(READY)  ## redraw the committed figures from the committed tables
+figures: $(READY)  ## redraw the committed figures from the committed records
 	$(BIN)/repro figures
 
 clean:  ## forget the quick profile's results, so that `make reproduce` runs everything again

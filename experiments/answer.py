@@ -9,8 +9,8 @@ Deviations  39. Networks learn from the training cases without the validation ca
                one with the lower validation loss is shown, and test chooses nothing.
             40. With a tenth of the operations an RBM is pretrained for 10 epochs, of faces the lowest for 40;
                50 epochs would be more than all of it on documents.
-            41. Conjugate gradients and Hessian-free end with the epoch in which the budget is spent, so they
-               may exceed it by a part of an epoch.
+            41. Conjugate gradients and Hessian-free search as long as they must: they end with the epoch
+               whose end is nearest to the budget.
             42. K-FAC's loss has its weight decay of 1e-5 in both arms.
 Tuning      NAG, Adam and Muon: five candidates for every arm, by the validation loss from the arm's own start
             with seed 0; a record of its own, whose operations count.

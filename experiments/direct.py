@@ -150,6 +150,7 @@ def quick(config):
 
 def quick_nesterov(config: Autoencoding, n_epochs: int = 40) -> Autoencoding:
     """The run with so many epochs of small minibatches, and the two largest rates compared after one."""
+    assert config.tuning is not None
     rates = Rates(config.tuning.candidates[2:4], n_epochs=1)
     return replace(config, budget=Epochs(n_epochs), n_reports=None, batch_size=50, tuning=rates)
 

@@ -56,7 +56,7 @@ def direct_days(evidence: Evidence) -> dict[str, Measured]:
         if n < N_SEEDS:
             lacks.add(evidence.lack(experiment, variant, f"{n} of {N_SEEDS} seeds", N_SEEDS - n))
         if not np.isnan(flops).any():
-            known[data].append(Measured(THEN.days(flops), frozenset(lacks), tuple(seeds.seed)))
+            known[data].append(Measured(THEN.days(flops), frozenset(lacks), tuple(map(int, seeds.seed))))
     return {
         data: min(arms_of, key=lambda measured: measured.values.mean())
         if arms_of

@@ -4,14 +4,20 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-from paper_figures.style.house import figures_folder, save
+FIRST = "fig_answer"  # the reader's question
 
-__all__ = ["all_figures", "figures_folder", "save"]
-FIRST = "fig_answer"
+
+def figure_names() -> list[str]:
+    """Of every figure, such as `fig_2b`; nothing is imported."""
+    names = [module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("fig_")]
+    return sorted(names, key=lambda name: (name != FIRST, name))
 
 
 def all_figures() -> dict[str, ModuleType]:
-    """Every figure's module by name, such as `fig_2b`; the one that answers the reader's question first."""
-    names = [module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("fig_")]
-    names.sort(key=lambda name: (name != FIRST, name))
-    return {name: importlib.import_module(f"paper_figures.{name}") for name in names}
+    """Every figure's module by name."""
+    return {name: figure(name) for name in figure_names()}
+
+
+def figure(name: str) -> ModuleType:
+    """The module of a figure."""
+    return importlib.import_module(f"paper_figures.{name}")

@@ -5,12 +5,14 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from tiny import EXPERIMENTS, ROOT
 
 from repro.cli.main import app, main
 from repro.runs.progress import Watch
+from repro.runs.record import load_arrays, load_record, save_records
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
@@ -84,10 +86,15 @@ def test_list_names_every_experiment_and_what_is_recorded(recorded, capsys, monk
 
 def test_a_run_that_diverged_is_reported_not_a_crash(recorded, capsys, monkeypatch):
     [path] = recorded.rglob("pca*.json")
-    path.write_text(re.sub('"test_squared_error": [0-9.]+', '"test_squared_error": null', path.read_text()))
+    record = load_record(path)
+    metrics = record.metrics | {"test_squared_error": np.nan, "diverged_epoch": 3.0}
+    save_records(recorded / "quick", [(record._replace(metrics=metrics), load_arrays(path, record))])
     options = ["--only", "pca", "--results", recorded]
     code, out, err = command(capsys, monkeypatch, "run", "mnist", *options)
-    assert code == 1 and "nan" in out and err.startswith("repro: mnist/pca: test_squared_error is nan")
+    assert code == 3 and "nan" in out
+    diverged, out_of_range = err.splitlines()
+    assert diverged == "repro: mnist/pca: seed 0 diverged at epoch 3"
+    assert out_of_range.startswith("repro: mnist/pca: test_squared_error is nan")
 
 
 def commands(page):

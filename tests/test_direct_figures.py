@@ -8,8 +8,9 @@ from made_figures import ERROR, EXPERIMENTS, ORIGIN, frame_of
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from paper_figures import all_figures, save
+from paper_figures import all_figures
 from paper_figures.style import arms
+from paper_figures.style.house import save
 from repro.errors import RecordsMissingError
 from repro.runs.config import Autoencoding, Pretrained
 from repro.runs.record import Record, identity

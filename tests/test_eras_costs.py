@@ -2,7 +2,6 @@
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pytest
 from made_eras import EXPERIMENTS, arm, machine_of, rates_of, write
 from refusal import refused
 
+from repro.reference import table
 from repro.report import eras
 from repro.report.frame import read
 from repro.timing import goals, machines
@@ -223,7 +223,7 @@ def test_typed_tables_are_whole():
     assert [machine.sustained_gflops for machine in machines.of_2006()] == [1, 3]
     speeds = machines.published_speeds()
     assert set(speeds.sure) == {"primary", "unconfirmed"} and len(speeds) == 13
-    refused("gone.csv is missing: restore it", machines.read, Path("gone.csv"))
+    refused("gone.csv is missing: restore it", table, "gone.csv")
 
 
 def test_tables_are_numbers(folder):

@@ -6,8 +6,9 @@ from made_eras import arm, machine_of, rates_of, write
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from paper_figures import all_figures, save
+from paper_figures import all_figures
 from paper_figures.style import arms
+from paper_figures.style.house import save
 from repro.errors import RecordsMissingError
 from repro.report.frame import read
 from repro.runs.config import Glorot, Pretrained

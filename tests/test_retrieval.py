@@ -11,7 +11,8 @@ from repro.data.dataset import Cases, Dataset
 from repro.evaluation import retrieval
 from repro.evaluation.baselines import fit_lsa, log_counts
 from repro.evaluation.retrieval import precision
-from repro.runs import SemanticAnalysis, run_lsa
+from repro.runs.config import SemanticAnalysis
+from repro.runs.linear import run_lsa
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
@@ -165,7 +166,7 @@ def test_the_lsa_arm_looks_test_documents_up_and_never_makes_counts_dense(monkey
     with monkeypatch.context() as patch:
         patch.setattr(csr_array, "toarray", refused)
         patch.setattr(csr_array, "todense", refused)
-        outcome = run_lsa(SemanticAnalysis(2), data, jax.vmap(jax.random.key)(np.arange(2)))
+        outcome = run_lsa(SemanticAnalysis("reuters21578", 2), data, jax.vmap(jax.random.key)(np.arange(2)))
     by_class = np.concatenate([codes[test.labels == c] for c in (0, 1)])
     assert_equal_up_to_signs(outcome.arrays["codes"][1], by_class, exactness)
     ranks = [name for name in outcome.metrics if "precision" in name]

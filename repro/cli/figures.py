@@ -18,18 +18,22 @@ def figures(names: Figures = None, profile: Profile = "paper", results: Results 
 
     Example: repro figures fig_2b --profile quick
     """
-    from paper_figures import all_figures, figures_folder, save
+    from paper_figures import figure, figure_names
+
+    asked = chosen(names, dict.fromkeys(figure_names()), "figure")  # before what takes seconds to import
+    from paper_figures.style.evidence import command
+    from paper_figures.style.house import figures_folder, save
     from repro.report.frame import read
     from repro.runs.experiment import check_profile
 
     check_profile(profile)
-    modules, frame = chosen(names, all_figures(), "figure"), read(results, profile)
+    frame = read(results, profile)
     if not frame.records:
-        raise UserError(f"no records below {results / profile}: `repro run --profile {profile}` makes them")
+        raise UserError(f"no records below {results / profile}: `{command(frame, 'run')}` makes them")
     folder, drawn = figures_folder(results, profile), 0
-    for name, module in modules.items():
+    for name in asked:
         try:
-            paths = save(module.draw(frame), folder, name)
+            paths = save(figure(name).draw(frame), folder, name)
         except RecordsMissingError as error:
             if names:
                 raise

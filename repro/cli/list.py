@@ -21,5 +21,5 @@ def list_experiments(results: Results = Path("results")) -> None:
         console.print(f"{name}: {experiment.claim}\n  artefact  {experiment.artefact}")
         console.print(f"  variants  {', '.join(experiment.variants)}")
         for profile, frame in frames.items():
-            runs = frame.runs[frame.runs.experiment == name]
+            runs = frame.runs.query("experiment == @name")
             console.print(f"  {profile:<9} {recorded(runs)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from repro.cli.options import DataDir, Names, Profile, Results, console, experim
 if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
     from repro.runs.experiment import Experiment
 
-OUT_OF_RANGE = 3  # exit code: everything went well, but for the scores; 1 is a crash, 2 the user's to mend
+SURPRISED = 3  # exit code: all is recorded, but something diverged or a quick score is out of its range
 
 
 def run(
@@ -34,7 +35,7 @@ def run(
 
     Example: repro run mnist --profile paper --only pca
     """
-    from repro.runs.run import Request, check, out_of_range
+    from repro.runs.run import Request, check, diverged, out_of_range
     from repro.runs.run import run as carry_out
     from repro.training.fit import compiled_once
 
@@ -47,11 +48,11 @@ def run(
         for experiment in named.values():
             paths = carry_out(experiment, request, console)
             print_scores(experiment, paths)
-            surprises += out_of_range(experiment, request, paths)
+            surprises += diverged(experiment, paths) + out_of_range(experiment, request, paths)
     console.print(f"records are in {results / profile}")
     for surprise in surprises:
         print(f"repro: {surprise}", file=sys.stderr)
-    raise typer.Exit(OUT_OF_RANGE if surprises else 0)
+    raise typer.Exit(SURPRISED if surprises else 0)
 
 
 def print_scores(experiment: Experiment, paths: list[Path]) -> None:

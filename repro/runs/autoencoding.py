@@ -18,7 +18,7 @@ from repro.evaluation.reconstruction import scores
 from repro.models import initialise
 from repro.models.autoencoder import Architecture, network, random_network, reconstruct, unroll
 from repro.models.stack import random_stack, stack_units
-from repro.runs.config import Autoencoding, Flops, Gaussian, Pretrained, Sparse, Start
+from repro.runs.config import Autoencoding, FanIn, Flops, Gaussian, Glorot, He, Pretrained, Sparse
 from repro.runs.outcome import Outcome, cases_of, for_each, on_device, pictures, retrieval
 from repro.training.descent import evaluations_per_update, trainer
 from repro.training.fit import UNWATCHED, Fitted, Monitor, compile_ahead, fit, over_seeds
@@ -73,8 +73,9 @@ def autoencode(
 
 def architecture_of(config: Autoencoding, data: Dataset) -> Architecture:
     """The network of a run on this data set."""
-    n_visible = data.train.inputs.shape[1]
-    return Architecture((n_visible, *config.network.widths), data.kind, config.network.activation)
+    shape = data.train.inputs.shape
+    assert shape is not None, "what SciPy says of a sparse array may be None"
+    return Architecture((shape[1], *config.network.widths), data.kind, config.network.activation)
 
 
 def start(
@@ -100,12 +101,16 @@ def start(
     return Started(jax.vmap(unroll)(trained.stack), trained.curves, trained.seconds, trained.compile_seconds)
 
 
-def _drawn(how: Start, key, shape):
+def _drawn(how: FanIn | Glorot | Sparse | He, key, shape):
     """The weights of one layer."""
-    if isinstance(how, Sparse):
-        return how.factor * initialise.sparse(key, shape, how.n_incoming)
-    draws = {"fan-in": initialise.fan_in, "glorot": initialise.glorot, "he": initialise.he}
-    return how.factor * draws[how.kind](key, shape)
+    match how:
+        case FanIn():
+            return how.factor * initialise.fan_in(key, shape)
+        case Glorot():
+            return how.factor * initialise.glorot(key, shape)
+        case He():
+            return how.factor * initialise.he(key, shape)
+    return how.factor * initialise.sparse(key, shape, how.n_incoming)
 
 
 def finetune(
@@ -118,8 +123,11 @@ def finetune(
     rate = getattr(config.optimiser, "learning_rate", None)
 
     def enough(fitted: Fitted) -> bool:
+        """Whether this is the epoch, of every seed, whose end is nearest to the operations to be spent."""
+        if length.flops is None:
+            return False
         spent = finetuning_flops(config, architecture, fitted, len(inputs))
-        return length.flops is not None and bool((spent[:, -1] >= length.flops).all())
+        return bool((spent[:, -1] + np.diff(spent, prepend=0)[:, -1] / 2 >= length.flops).all())
 
     with jax.default_matmul_precision(config.precision.finetuning):
         return fit(
@@ -130,7 +138,7 @@ def finetune(
             n_epochs=length.n_epochs,
             batch_size=size,
             measure=measure,
-            report_every=ceil(length.n_epochs / (config.n_reports or length.n_epochs)),
+            report_every=1 if length.flops else ceil(length.n_epochs / (config.n_reports or length.n_epochs)),
             enough=enough,
             phase="fine-tuning" if rate is None else f"fine-tuning at rate {rate:g}",
             monitor=monitor,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from repro.errors import UserError
 from repro.models.autoencoder import Activation
 from repro.training.greedy import Pretraining
-from repro.training.optimisers import ConjugateGradient, FirstOrder, Optimiser
+from repro.training.optimisers import SGD, Adam, ConjugateGradient, Muon, Nesterov, Optimiser
 from repro.typed import choice, in_one_line
 
 Positive = Annotated[int, Field(ge=1)]
@@ -135,11 +135,12 @@ class Autoencoding:
         Raises:
             ValueError: naming the fields.
         """
-        has_rate = isinstance(self.optimiser, get_args(FirstOrder))
-        if self.tuning and not has_rate:
-            raise ValueError(f"tuning has rates, but {self.optimiser.kind} chooses its own steps")
-        if has_rate and self.tuning is None and self.optimiser.learning_rate is None:
-            raise ValueError(f"{self.optimiser.kind} needs a learning_rate, or tuning to choose it")
+        how = self.optimiser
+        if not isinstance(how, SGD | Nesterov | Adam | Muon):
+            if self.tuning:
+                raise ValueError(f"tuning has rates, but {how.kind} chooses its own steps")
+        elif self.tuning is None and how.learning_rate is None:
+            raise ValueError(f"{how.kind} needs a learning_rate, or tuning to choose it")
 
 
 @choice

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from repro.errors import UserError
@@ -18,7 +18,7 @@ class Experiment:
     name: str
     claim: str
     artefact: str  # of the paper
-    variants: dict[str, Config]  # by name, which is for people: facts are in the configuration
+    variants: Mapping[str, Config]  # by name, which is for people: facts are in the configuration
     quick: Callable[[Config], Config | None]  # the configuration of the quick profile; None: not part of it
     expected: dict[tuple[str, str], tuple[float, float]]  # quick: (variant, metric) -> range
     seeds: dict[str, int] = field(default_factory=lambda: {"quick": 1, "paper": 5})

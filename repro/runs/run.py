@@ -21,7 +21,6 @@ from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import Autoencoding, Config, Epochs, Pretrained, Tuning, deterministic, tuning_of
 from repro.runs.experiment import Experiment, check_profile
 from repro.runs.lock import claim
-from repro.runs.outcome import Outcome
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch
 from repro.runs.provenance import provenance, revision
@@ -195,13 +194,25 @@ def _run_seeds(session: _Session, variant: str, config: Config, seeds: list[int]
     }
     records = []
     for i, seed in enumerate(seeds):
-        one = Outcome(*({name: value[i] for name, value in part.items()} for part in outcome))
+        metrics = {name: float(value[i]) for name, value in outcome.metrics.items()}
+        curves = {name: np.asarray(value[i], float).tolist() for name, value in outcome.curves.items()}
+        arrays = {name: value[i] for name, value in outcome.arrays.items()}
         about = experiment.name, variant, request.profile, seed, of, as_json(config)
-        records.append((Record(*about, one.metrics, one.curves, None, origin), one.arrays))
+        records.append((Record(*about, metrics, curves, None, origin), arrays))
     save_records(request.folder, records)
     watch.forget()
     done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
     session.console.print(f"{title}: {done}")
+
+
+def diverged(experiment: Experiment, paths: list[Path]) -> list[str]:
+    """Which seeds trained until their values were no numbers, a line each."""
+    ended = [(r, r.metrics.get("diverged_epoch", np.nan)) for r in map(load_record, paths)]
+    return [
+        f"{experiment.name}/{record.variant}: seed {record.seed} diverged at epoch {epoch:.0f}"
+        for record, epoch in ended
+        if epoch == epoch
+    ]
 
 
 def out_of_range(experiment: Experiment, request: Request, paths: list[Path]) -> list[str]:

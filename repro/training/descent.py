@@ -11,7 +11,17 @@ from repro.models.autoencoder import Architecture, drawn, from_layers, loss, net
 from repro.training.backprop import backprop_trainer
 from repro.training.fit import Trainer
 from repro.training.objective import Objective
-from repro.training.optimisers import KFAC, LBFGS, ConjugateGradient, HessianFree, Optimiser
+from repro.training.optimisers import (
+    KFAC,
+    LBFGS,
+    SGD,
+    Adam,
+    ConjugateGradient,
+    HessianFree,
+    Muon,
+    Nesterov,
+    Optimiser,
+)
 from repro.training.optimisers.conjugate_gradient import conjugate_gradient
 from repro.training.optimisers.first_order import first_order
 from repro.training.optimisers.hessian_free import hessian_free_trainer
@@ -33,13 +43,19 @@ def trainer(how: Optimiser, architecture: Architecture, l2: float, n_updates: in
 
 
 def transformation(how: Optimiser, n_updates: int) -> optax.GradientTransformation:
-    """An optimiser that needs no more than the gradient, or the loss along a line, as optax wants it."""
+    """An optimiser that needs no more than the gradient, or the loss along a line, as optax wants it.
+
+    Raises:
+        TypeError: if it needs more.
+    """
     match how:
         case ConjugateGradient():
             return conjugate_gradient(how)
         case LBFGS():
             return optax.lbfgs(memory_size=how.memory_size)
-    return first_order(how, n_updates)
+        case SGD() | Nesterov() | Adam() | Muon():
+            return first_order(how, n_updates)
+    raise TypeError(f"{how.kind} needs more of a network than its loss")
 
 
 def objective(architecture: Architecture, l2: float = 0.0) -> Objective:
