@@ -13,8 +13,7 @@ Deviations  39. Networks learn from the training cases without the validation ca
                whose end is nearest to the budget.
             42. K-FAC's loss has its weight decay of 1e-5 in both arms.
 Tuning      NAG, Adam and Muon: five candidates for every arm, of documents four, by the validation loss from
-            the arm's own start with seed 0; a record of its own, whose operations count. A first grid on
-            documents, a step lower and with half the epochs, was refused: its best was at the edge.
+            the arm's own start with seed 0; a record of its own, whose operations count.
 Run         repro run answer --profile paper --only tenth/reuters21578/pretrained-adam
 """
 
