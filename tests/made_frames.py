@@ -79,8 +79,8 @@ def arms(data, share, begins, optimiser, error, valid=None, seeds=5, losses=(3, 
     scores |= {"test_precision_at_7": 0.5} if data == "reuters21578" else {}
     total = answer.SHARES[share] * answer.RECIPE[data]
     yield from runs("answer", variant, seeds=seeds, flops=total, **scores)
-    if EXPERIMENTS["answer"].variants[variant].tuning:
-        yield tuning("answer", variant, losses, name=loss)
+    if rates := EXPERIMENTS["answer"].variants[variant].tuning:
+        yield tuning("answer", variant, losses[: len(rates.candidates)], name=loss)
 
 
 def answered(ratios, shares=("tenth", "all")):

@@ -20,7 +20,7 @@ from repro.runs.run import Request, configurations
 
 def command(folder, *words):
     """`repro` in a process of its own, writing to the folder."""
-    words = [sys.executable, "-m", "repro.cli.main", *words, "--profile", "quick", "--results", folder]
+    words = [sys.executable, "-m", "repro.cli", *words, "--profile", "quick", "--results", folder]
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -39,6 +39,7 @@ def quick_run(finished):
 
 def test_the_quick_profile_is_in_its_expected_ranges(finished):
     assert finished[0].returncode == 0, finished[0].stderr
+    assert list(finished[1].rglob("*.seed0.*.json"))
     assert all(experiment.expected for experiment in EXPERIMENTS.values())
 
 
