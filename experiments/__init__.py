@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from repro.report.verdicts import Claim
     from repro.runs.experiment import Experiment
 
-NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "claims"))
+NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
 def all_experiments() -> dict[str, Experiment]:

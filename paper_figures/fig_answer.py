@@ -85,7 +85,7 @@ def _panel(axes: Axes, cells: pd.DataFrame, shares: Mapping[str, float]) -> None
         axes.plot([x], [cell.ratio], ms=5, mfc=face, ls="", **look)
         if cell.low == cell.low:
             axes.plot([x, x], [cell.low, cell.high], color=colour, lw=1, zorder=1)
-        star = "*" if cell.not_tuned else ""
+        star = "*" if cell.doubt else ""
         errors = f"n {cell.n}{star}\n{_number(cell.random_error)}\n{_number(cell.pretrained_error)}"
         axes.text(x, 0.02, errors, color=house.GREY, **at)
 
@@ -123,12 +123,15 @@ def _legend(figure: Figure, shares: Mapping[str, float]) -> None:
 def _about(frame: Frame, known: pd.DataFrame) -> str:
     runs = frame.runs[frame.runs.variant.isin([*known.random_variant, *known.pretrained_variant])]
     runs = runs[runs.experiment == "answer"]
-    words = [", ".join(DATA[data] for data in known["data"].unique()), "equal operations, rates chosen alike"]
+    words = [
+        ", ".join(DATA[data] for data in known["data"].unique()),
+        "" if known.doubt.astype(bool).any() else "equal operations, rates chosen alike",
+    ]
     low, high = known.n.min(), known.n.max()
     words += [f"n {low}" if low == high else f"n {low} to {high}", ", ".join(runs.device.unique())]
     words.append("above 1 the pretrained start ends lower")
     words.append("below: n, error from the random start, from the pretrained one")
-    words.append("*: a rate not chosen fairly" if known.not_tuned.astype(bool).any() else "")
+    words.append("*: does not count, see results/tables/answer.md" if known.doubt.astype(bool).any() else "")
     return house.DOT.join(filter(None, words))
 
 

@@ -1,6 +1,6 @@
 """Layerwise pretraining versus direct backprop, reproduced.
 
-Reading order: shapes, data, models, training, evaluation, eras, arms, records, conduct, tables, cli.
+Reading order: shapes, data, models, training, evaluation, runs, timing, report, cli.
 A module imports from its own room and from rooms to its left, never from its right.
 """
 

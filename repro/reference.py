@@ -21,4 +21,4 @@ def table(name: str) -> pd.DataFrame:
     for folder in (CHECKOUT, CARRIED):
         if (folder / name).is_file():
             return pd.read_csv(folder / name, encoding="utf-8")
-    raise UserError(f"{CHECKOUT / name} is missing: restore it with `git checkout {name}`")
+    raise UserError(f"{CHECKOUT / name} is missing: restore it with `git checkout -- results/{name}`")

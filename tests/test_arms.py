@@ -8,6 +8,7 @@ import pytest
 import scipy.linalg
 
 from repro.data.dataset import Cases, Dataset
+from repro.errors import UserError
 from repro.models.autoencoder import Architecture
 from repro.runs.autoencoding import start
 from repro.runs.config import (
@@ -27,7 +28,7 @@ from repro.runs.programs import PROGRAMS
 from repro.training.contrastive import Contrastive
 from repro.training.flops import backprop_flops, contrastive_flops, stack_flops
 from repro.training.greedy import Pretraining
-from repro.training.optimisers import Adam, ConjugateGradient
+from repro.training.optimisers import Adam, ConjugateGradient, Muon
 
 pytestmark = pytest.mark.usefixtures("single_precision")
 
@@ -172,12 +173,12 @@ def test_flops_count_the_line_searches_made(data):
 
 
 def test_all_operations_of_a_budget_are_spent_and_no_more(data):
-    """Counted by hand: pretraining, one epoch of each of two rates from a pretraining of its own, and what is
-    left of fine-tuning; conjugate gradients stop with the epoch whose end is nearest to the budget."""
+    """Counted by hand: pretraining, one epoch of each of two rates, and what is left, to the nearest epoch;
+    conjugate gradients stop with the epoch whose end is nearest to the budget."""
     layers = (16, 9, 5, 2, 5, 9, 16)
     pretraining = stack_flops((16, 9, 5, 2), 40, (2, 2, 2))
     of_epoch = backprop_flops(layers, 40)
-    budget = Flops(2 * pretraining + (2 + 7.5) * of_epoch)
+    budget = Flops(pretraining + (2 + 7.4) * of_epoch)
     arm = replace(
         TINY, learns_from="train", optimiser=Adam(0.01), tuning=Rates((0.01, 0.1), 1), budget=budget
     )
@@ -207,3 +208,17 @@ def test_the_loss_of_the_mean_case_is_beside_those_of_the_candidates(data):
 def test_a_rate_is_not_chosen_where_all_candidates_diverge(data):
     arm = replace(TINY, start=Glorot(), optimiser=Adam(), tuning=Rates((float("inf"),), n_epochs=2))
     assert np.isnan(run(tuning_of(arm), data, 0).metrics["learning_rate"]).all()
+
+
+def test_the_products_that_make_muons_steps_are_counted(data):
+    """Five iterations on 16x9, 9x5 and 5x2 and their mirror images; X Xᵀ, its square, and the product."""
+    shapes = [(9, 16), (5, 9), (2, 5)] * 2
+    iterations = 5 * sum(2 * m * m * n + 2 * m**3 + 2 * m * m * n for m, n in shapes)
+    gradient = backprop_flops((16, 9, 5, 2, 5, 9, 16), 10)
+    outcome = run(replace(TINY, start=Glorot(), optimiser=Muon(0.01)), data, 0)
+    np.testing.assert_allclose(outcome.metrics["flops"], 2 * 5 * (gradient + iterations), rtol=1e-6)
+
+
+def test_a_budget_that_leaves_nothing_for_fine_tuning_is_refused(data):
+    with pytest.raises(UserError, match="a budget of 1000 operations leaves none for fine-tuning"):
+        run(replace(TINY, start=Glorot(), optimiser=Adam(0.01), budget=Flops(1000.0)), data, 0)

@@ -392,7 +392,15 @@ def test_the_style_is_a_file_of_the_package():
 @pytest.fixture
 def answers():
     """The answer table with some cells."""
-    blank = {"n": 0, "ratio": np.nan, "low": np.nan, "high": np.nan, "not_tuned": "", "random_start": None}
+    blank = {
+        "n": 0,
+        "ratio": np.nan,
+        "low": np.nan,
+        "high": np.nan,
+        "not_tuned": "",
+        "doubt": "",
+        "random_start": None,
+    }
     blank |= {
         "random_error": np.nan,
         "pretrained_error": np.nan,
@@ -407,7 +415,7 @@ def answers():
     ]
     known = {"random_error": 3.0, "pretrained_error": 1.5, "ratio": 2.0, "random_start": "sparse"}
     rows[0] |= known | {"n": 5, "low": 1.8, "high": 2.2, "random_variant": "several"}
-    rows[7] |= known | {"n": 1, "ratio": 0.9, "random_variant": "single", "not_tuned": "random"}
+    rows[7] |= known | {"n": 1, "ratio": 0.9, "random_variant": "single", "doubt": "not tuned: random"}
     return pd.DataFrame(rows)
 
 

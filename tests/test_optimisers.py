@@ -142,7 +142,7 @@ def test_every_optimiser_goes_from_one_start_most_of_the_way_to_scipys_minimum(h
     )
     params = jax.tree.map(lambda x: x[None], start)
     found = fit(
-        jr.key(3)[None], trainer(how, architecture, 0.0, 150), params, batch, n_epochs=150, batch_size=30
+        jr.key(3)[None], trainer(how, architecture, 0.0, 150, 30), params, batch, n_epochs=150, batch_size=30
     )
     ours = goal.value(jax.tree.map(lambda x: x[0], found.state.params), batch)
     begun = goal.value(start, batch)

@@ -22,10 +22,11 @@ OPTIMISERS = {"cg": "CG", "nag": "NAG", "adam": "Adam", "kfac": "K-FAC", "hf": "
 COLUMNS = ["data", "optimiser", "share", "metric", "n", "ratio", "low", "high", "upper", "random_error"]
 COLUMNS += ["pretrained_error", "random_start", "pretrained_variant", "random_variant", "random_valid_loss"]
 COLUMNS += ["pretrained_valid_loss", "random_flops", "pretrained_flops", "random_precision_at_7"]
-COLUMNS += ["pretrained_precision_at_7", "not_tuned"]
+COLUMNS += ["pretrained_precision_at_7", "not_tuned", "doubt"]
 NOT_WORSE, WORSE = 1.05, 1.10
 PRECISION = "test_precision_at_7"
-UNEQUAL = 0.05  # operations that differ by more, relatively, are said to
+UNEQUAL = 0.1  # operations that differ by more, relatively, are said to
+N_STARTS = 2  # random starts of which the better is shown
 
 
 class Arm(NamedTuple):
@@ -47,6 +48,8 @@ class Cell(NamedTuple):
     share: str
     random: Arm | None
     pretrained: Arm | None
+    n_starts: int  # random starts that have runs
+    nothing: float  # mean validation loss of giving the mean training case whatever is seen; NaN: not known
 
 
 def compared(
@@ -58,19 +61,27 @@ def compared(
     runs = runs[
         ["path", "seed", "variant", "data", "start", "optimiser", "flops_asked", "total_flops", "tuning"]
     ]
-    cells = []
+    cells, nothing = [], _nothing_learnt(frame)
     for (share, part), (data, total), optimiser in product(shares.items(), recipe.items(), OPTIMISERS):
         matched = np.isclose(runs.flops_asked.astype(float), part * total, rtol=1e-6, atol=0)
         some = runs[matched & (runs.data == data) & (runs.optimiser == optimiser)]
         pretrained = some.start == "pretrained"
         arms = (_best(frame, some[~pretrained]), _best(frame, some[pretrained]))
-        cells.append(Cell(data, optimiser, share, *arms))
+        n_starts = some[~pretrained].start.nunique()
+        cells.append(Cell(data, optimiser, share, *arms, n_starts, nothing.get(data, np.nan)))
     return cells
+
+
+def _nothing_learnt(frame: Frame) -> dict[str, float]:
+    """By data set the validation loss of the mean training case, which tunings record."""
+    rows = frame.rows[frame.rows.metric.isin([f"{loss}_mean" for loss in LOSSES])]
+    return rows.groupby("data").value.last().to_dict()
 
 
 def arms_of(runs: pd.DataFrame, experiment: str = "answer") -> pd.DataFrame:
     """Those of `judged` runs that the table is made of: of each of the experiment's variants one run."""
-    return shown(runs[(runs.experiment == experiment) & (runs.kind == "autoencoding")])
+    whole = (runs.kind == "autoencoding") & runs.flops_asked.notna()  # not shortened by hand
+    return shown(runs[(runs.experiment == experiment) & whole])
 
 
 def _best(frame: Frame, runs: pd.DataFrame) -> Arm | None:
@@ -116,7 +127,7 @@ def _row(cell: Cell) -> dict:
             row |= {f"{name}_variant": arm.variant, f"{name}_valid_loss": arm.valid_loss}
             row |= {f"{name}_flops": arm.flops, f"{name}_error": arm.scores[error_of(arm)].mean()}
             row |= {"metric": error_of(arm)}
-    row["not_tuned"] = _not_tuned(cell)
+    row |= {"not_tuned": _not_tuned(cell), "doubt": "; ".join(_doubts(cell))}
     if cell.random is None or cell.pretrained is None:
         return row
     seeds = cell.random.scores.index.intersection(cell.pretrained.scores.index)
@@ -138,15 +149,32 @@ def _not_tuned(cell: Cell) -> str:
     return ", ".join(name for name, arm in arms.items() if arm and arm.tuning not in ("", CHOSEN))
 
 
+def _doubts(cell: Cell) -> list[str]:
+    """Why a cell is no answer yet: an arm that was not tuned or learnt nothing, unequal operations, or a
+    random start without runs.
+    """
+    if cell.random is None or cell.pretrained is None:
+        return []
+    arms = {"random": cell.random, "pretrained": cell.pretrained}
+    idle = [name for name, arm in arms.items() if arm.valid_loss >= cell.nothing]
+    found = [f"not tuned: {names}"] if (names := _not_tuned(cell)) else []
+    found += [f"learnt nothing: {', '.join(idle)}"] if idle else []
+    found += [f"{cell.random.start} alone so far"] if cell.n_starts < N_STARTS else []
+    if abs(cell.random.flops / cell.pretrained.flops - 1) > UNEQUAL:
+        found.append(f"operations {cell.random.flops:.2g} / {cell.pretrained.flops:.2g}")
+    return found
+
+
 def sentence(table: pd.DataFrame, shares: Mapping[str, float]) -> str:
     """What the cells say, a sentence for each share."""
     parts = []
     for share, part in shares.items():
         of_share = table[table.share == share]
-        there, several = of_share[of_share.n > 0], of_share[of_share.n > 1]
+        there = of_share[(of_share.n > 0) & (of_share.doubt == "")]
+        several, doubtful = there[there.n > 1], ((of_share.n > 0) & (of_share.doubt != "")).sum()
         how = f"With {_percent(part)} of the recipe's operations"
         if there.empty:
-            parts.append(f"{how} no cell has runs yet.")
+            parts.append(f"{how} no cell is complete yet.")
             continue
         said = [
             f"at most {NOT_WORSE:g} times the pretrained one's in {(several.upper <= NOT_WORSE).sum()}",
@@ -161,6 +189,7 @@ def sentence(table: pd.DataFrame, shares: Mapping[str, float]) -> str:
             f"{how} the error from a random start is surely (95 %) {', '.join(said)} of the {len(several)} "
             f"cells that have several seeds{so_far}{single}; the geometric mean of all ratios is "
             f"{np.exp(np.log(there.ratio).mean()):.2f}."
+            + (f" {doubtful} more do not count, for the reason that they say." if doubtful else "")
         )
     return " ".join(parts)
 
@@ -191,11 +220,7 @@ def _cell(row: pd.Series) -> str:
     text = f"**{row.ratio:.2f}**{interval}, n={row.n}; {row.random_error:.3g} / {row.pretrained_error:.3g}"
     if row.random_precision_at_7 == row.random_precision_at_7:
         text += f", precision {row.random_precision_at_7:.2f} / {row.pretrained_precision_at_7:.2f}"
-    if row.not_tuned:
-        text += f"; not tuned: {row.not_tuned}"
-    if abs(row.random_flops / row.pretrained_flops - 1) > UNEQUAL:
-        text += f"; operations {row.random_flops:.2g} / {row.pretrained_flops:.2g}"
-    return text
+    return f"{text}; {row.doubt}" if row.doubt else text
 
 
 def block(table: pd.DataFrame, shares: Mapping[str, float]) -> str:
@@ -217,8 +242,10 @@ Each cell: the ratio of test errors, random over pretrained start, with the same
 operations, pretraining and the choice of the rate counted in, with its 95 % t-interval by seed; then the two
 errors. Below 1 the random start is better. Images are compared by squared error, documents by cross-entropy,
 with the precision among the 7 nearest beside it. Of the random starts (sparse, Glorot) the one with the lower
-mean validation loss is shown. One seed has no interval; "–" has no runs yet; "not tuned" are arms whose
-choice of rate is refused. Operations of the recipe of 2006: {spent}.
+mean validation loss is shown. One seed has no interval; "–" has no runs yet. What a cell says behind its
+numbers is why it does not count: an arm whose choice of rate is refused, or that is not better than the mean
+case; operations that differ by more than a tenth; a random start that has not been run.
+Operations of the recipe of 2006: {spent}.
 
 {readable(table, shares)}
 """

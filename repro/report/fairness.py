@@ -15,7 +15,7 @@ from repro.typed import as_json
 
 ALIKE = 0.005  # candidates whose losses differ by less, relatively, have learnt nothing
 LOSSES = ("valid_cross_entropy", "valid_squared_error")
-Key = tuple[str, str, str]  # experiment, variant and configuration of a tuning
+Key = tuple[str, ...]  # experiment, variant, data, kind of device and configuration of a tuning
 CHOSEN, UNRECORDED = "chosen", "not tuned: no record of the choice"
 
 
@@ -59,7 +59,11 @@ def _total(choices: dict[Key, Record], key: Key | None, record: Record) -> float
     own = np.nan if own is None else own
     if key is None:
         return own
-    return own + choices[key].metrics.get("flops", np.nan) if key in choices else np.nan
+    if key not in choices:
+        return np.nan
+    choice = choices[key].metrics
+    shared = choice.get("pretraining_flops", 0.0) if record.config["learns_from"] == "train" else 0.0
+    return own + choice.get("flops", np.nan) - shared  # who learns from the same cases takes its pretraining
 
 
 def _said(choices: dict[Key, Record], key: Key | None) -> str:
@@ -74,7 +78,7 @@ def _said(choices: dict[Key, Record], key: Key | None) -> str:
 def _choices(frame: Frame) -> dict[Key, Record]:
     """The records of tunings."""
     tunings = (record for record in frame.records.values() if record.config["kind"] == "tuning")
-    return {(r.experiment, r.variant, _text(r.config)): r for r in tunings}
+    return {_key(r, r.config): r for r in tunings}
 
 
 def _choice_of(record: Record) -> Key | None:
@@ -83,8 +87,10 @@ def _choice_of(record: Record) -> Key | None:
     if not isinstance(config, Autoencoding) or config.tuning is None:
         return None
     asked: Tuning = tuning_of(replace(config, optimiser=replace(config.optimiser, learning_rate=None)))
-    return record.experiment, record.variant, _text(as_json(asked))
+    return _key(record, as_json(asked))
 
 
-def _text(config: dict) -> str:
-    return json.dumps(config, sort_keys=True)
+def _key(record: Record, tuning: dict) -> Key:
+    origin = record.provenance
+    where = origin["data_sha256"], origin["platform"]
+    return record.experiment, record.variant, *where, json.dumps(tuning, sort_keys=True)

@@ -14,6 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from repro.data.dataset import Dataset
+from repro.errors import UserError
 from repro.evaluation.reconstruction import scores
 from repro.models import initialise
 from repro.models.autoencoder import Architecture, network, random_network, reconstruct, unroll
@@ -132,7 +133,7 @@ def finetune(
     with jax.default_matmul_precision(config.precision.finetuning):
         return fit(
             keys_finetuning,
-            trainer(config.optimiser, architecture, config.l2, n_updates),
+            trainer(config.optimiser, architecture, config.l2, n_updates, size),
             params,
             inputs,
             n_epochs=length.n_epochs,
@@ -152,7 +153,10 @@ def minibatch(config: Autoencoding, n_cases: int) -> int:
 
 def length_of(config: Autoencoding, architecture: Architecture, n_cases: int, data: Dataset) -> Length:
     """How long fine-tuning is: as long as the budget says, or as what pretraining and the choice of a rate
-    leave of it; at least one epoch.
+    leave of it, to the nearest epoch.
+
+    Raises:
+        UserError: if that is less than half an epoch.
     """
     if not isinstance(config.budget, Flops):
         return Length(config.budget.n)
@@ -161,7 +165,11 @@ def length_of(config: Autoencoding, architecture: Architecture, n_cases: int, da
     size = minibatch(config, n_cases)
     of_epoch = backprop_flops(architecture.layers, n_cases - n_cases % size)
     each = evaluations_per_update(config.optimiser, architecture, size)
-    n_epochs = max(1, int(left / of_epoch / (each if each == each else 1.0)))
+    n_epochs = round(left / of_epoch / (each if each == each else 1.0))
+    if n_epochs < 1:
+        raise UserError(
+            f"a budget of {config.budget.total:g} operations leaves none for fine-tuning: raise it"
+        )
     return Length(n_epochs, left if each != each else None)
 
 
@@ -188,23 +196,23 @@ def pretraining_flops(config: Autoencoding, architecture: Architecture, n_cases:
     """Matrix-product operations before fine-tuning; none for random starts."""
     if not isinstance(config.start, Pretrained):
         return 0.0
-    pretraining, units = (
-        config.start.pretraining,
-        stack_units(len(config.network.widths), architecture.visible),
-    )
+    pretraining = config.start.pretraining
+    units = stack_units(len(config.network.widths), architecture.visible)
     n_epochs = tuple(pretraining.layer(depth, kinds)[1] for depth, kinds in enumerate(units))
     return stack_flops(architecture.sizes, n_cases, n_epochs, pretraining.contrastive.k)
 
 
 def tuning_flops(config: Autoencoding, architecture: Architecture, n_cases: int) -> float:
-    """Operations of choosing the rate: one pretraining, and the epochs of every candidate."""
+    """Operations of choosing the rate: the epochs of every candidate; and a pretraining of its own, where the
+    run learns from other cases than the choice does and cannot take the choice's.
+    """
     if config.tuning is None:
         return 0.0
-    used = n_cases - n_cases % minibatch(config, n_cases)
-    n_epochs = config.tuning.n_epochs * len(config.tuning.candidates)
-    return pretraining_flops(config, architecture, n_cases) + n_epochs * backprop_flops(
-        architecture.layers, used
-    )
+    size = minibatch(config, n_cases)
+    of_epoch = backprop_flops(architecture.layers, n_cases - n_cases % size)
+    each = evaluations_per_update(config.optimiser, architecture, size)
+    own = 0.0 if config.learns_from == "train" else pretraining_flops(config, architecture, n_cases)
+    return own + config.tuning.n_epochs * len(config.tuning.candidates) * each * of_epoch
 
 
 def costs(

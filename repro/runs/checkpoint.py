@@ -75,7 +75,7 @@ class Checkpoints:
     def _read(self, step: int, start: Fitted) -> Fitted:
         path = self.folder / str(step)
         vouched = path / CHECKSUM  # there is none if the process died right after writing
-        if vouched.exists() and vouched.read_text() != _checksum(path):
+        if vouched.exists() and vouched.read_text(encoding="utf-8") != _checksum(path):
             raise ValueError("its content is not what was written")
         if not all((path / item).is_dir() for item in ("shapes", "state", "shown")):
             raise ValueError("it is not whole")
@@ -114,7 +114,7 @@ def find_artefact(folder: Path, start: Fitted, say: Callable[[str], None]) -> tu
     found = checkpoints.latest(start._replace(state=Trained(start.state.params)), say)
     checkpoints.close()
     os.utime(folder.parent)
-    return (found, json.loads((folder / "made").read_text())) if found.n_epochs else None
+    return (found, json.loads((folder / "made").read_text(encoding="utf-8"))) if found.n_epochs else None
 
 
 def keep_artefact(folder: Path, fitted: Fitted, made: dict) -> None:

@@ -137,7 +137,9 @@ class Watch(Monitor):
         `began`, and the `seconds` it worked, those lost after its last checkpoint not counted.
         """
         self.process.log()
-        return [json.loads(path.read_text()) for path in sorted(self.process.folder.iterdir())]
+        return [
+            json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.process.folder.iterdir())
+        ]
 
     def forget(self) -> None:
         """Remove the run's own checkpoints: the record has been written."""

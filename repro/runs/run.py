@@ -18,13 +18,23 @@ import repro.data
 from repro.data.dataset import Dataset
 from repro.errors import DataUnavailableError, UserError
 from repro.runs.checkpoint import FORMAT_VERSION
-from repro.runs.config import Autoencoding, Config, Epochs, Pretrained, Tuning, deterministic, tuning_of
+from repro.runs.config import (
+    Autoencoding,
+    Config,
+    Epochs,
+    Flops,
+    Pretrained,
+    Tuning,
+    deterministic,
+    tuning_of,
+)
 from repro.runs.experiment import Experiment, check_profile
 from repro.runs.lock import claim
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch
 from repro.runs.provenance import provenance, revision
 from repro.runs.record import Record, identity, load_record, record_path, save_records
+from repro.training.optimisers import LBFGS, ConjugateGradient, HessianFree
 from repro.typed import as_json
 
 # what each process that worked on a run says of itself
@@ -165,10 +175,17 @@ def _records(session: _Session, variant: str, config: Config, n_seeds: int) -> l
     for seed in sorted(paths.keys() - set(missing)):
         commit = load_record(paths[seed], request.folder).provenance["commit"][:8]
         session.console.print(f"{title}: seed {seed} is already recorded, by commit {commit}")
-    for seeds in [missing] if platform != "cpu" else [[seed] for seed in missing]:
+    alone = platform == "cpu" or (isinstance(config, Autoencoding) and searches_to_a_budget(config))
+    for seeds in [[seed] for seed in missing] if alone else [missing]:
         if seeds:
             _run_seeds(session, variant, config, seeds, title)
     return list(paths.values())
+
+
+def searches_to_a_budget(config: Autoencoding) -> bool:
+    """Whether each seed ends at an epoch of its own: side by side all would end with the last."""
+    searches = isinstance(config.optimiser, ConjugateGradient | LBFGS | HessianFree)
+    return isinstance(config.budget, Flops) and searches
 
 
 def _run_seeds(session: _Session, variant: str, config: Config, seeds: list[int], title: str) -> None:

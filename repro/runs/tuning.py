@@ -55,6 +55,7 @@ def choose_rate(
     metrics["learning_rate"] = np.where(np.isfinite(losses).any(axis=0), best, np.nan)
     metrics[f"{name}_mean"] = for_each(keys, loss_of_mean(architecture.visible, train, valid))
     metrics["flops"] = spent
+    metrics["pretraining_flops"] = for_each(keys, before)
     metrics["pretraining_seconds"] = for_each(keys, began.seconds)
     metrics["finetuning_seconds"] = for_each(keys, seconds)
     return Outcome(metrics, {**began.curves, **curves}, {})

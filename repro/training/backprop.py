@@ -21,12 +21,14 @@ class BackpropState(NamedTuple):
 
 
 def backprop_trainer(
-    loss: Callable[[PyTree, Float[Array, "B V"]], Float[Array, ""]], optimiser: optax.GradientTransformation
+    loss: Callable[[PyTree, Float[Array, "B V"]], Float[Array, ""]],
+    optimiser: optax.GradientTransformation,
+    more: float = 0.0,
 ) -> Trainer:
     """Descends `loss(params, batch)`.
 
     Info: `loss`, before the update; `evaluations` of the loss with its gradient (1 unless the optimiser
-    searches along lines).
+    searches along lines), and `more` of them, which the optimiser's own matrix products cost.
     """
     optimiser = optax.with_extra_args_support(optimiser)
 
@@ -46,7 +48,8 @@ def backprop_trainer(
             updates, opt_state = optimiser.update(
                 gradient, state.opt_state, params, value=value, grad=gradient, value_fn=value_fn
             )
-        info = {"loss": value, "evaluations": _evaluations(opt_state)}
+        evaluations = _evaluations(opt_state)
+        info = {"loss": value, "evaluations": evaluations.astype(value.dtype) + more if more else evaluations}
         return BackpropState(optax.apply_updates(params, updates), opt_state), info
 
     return Trainer(init, step)

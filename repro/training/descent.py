@@ -10,6 +10,7 @@ import optax
 from repro.models.autoencoder import Architecture, drawn, from_layers, loss, network, to_layers, traced
 from repro.training.backprop import backprop_trainer
 from repro.training.fit import Trainer
+from repro.training.flops import backprop_flops, orthogonalisation_flops
 from repro.training.objective import Objective
 from repro.training.optimisers import (
     KFAC,
@@ -28,8 +29,10 @@ from repro.training.optimisers.hessian_free import hessian_free_trainer
 from repro.training.optimisers.kfac import LayeredNetwork, epoch_cost, kfac_trainer
 
 
-def trainer(how: Optimiser, architecture: Architecture, l2: float, n_updates: int) -> Trainer:
-    """Backprop through the whole network with so many updates to come."""
+def trainer(
+    how: Optimiser, architecture: Architecture, l2: float, n_updates: int, batch_size: int
+) -> Trainer:
+    """Backprop through the whole network with so many updates of so many cases to come."""
     goal = objective(architecture, l2)
     match how:
         case HessianFree():
@@ -39,7 +42,8 @@ def trainer(how: Optimiser, architecture: Architecture, l2: float, n_updates: in
             sample = partial(drawn, visible=architecture.visible)
             layered = LayeredNetwork(*seen, sample=lambda key, outputs: sample(key, outputs=outputs))
             return kfac_trainer(goal, layered, how)
-    return backprop_trainer(goal.value, transformation(how, n_updates))
+    each = evaluations_per_update(how, architecture, batch_size)
+    return backprop_trainer(goal.value, transformation(how, n_updates), 0.0 if each != each else each - 1)
 
 
 def transformation(how: Optimiser, n_updates: int) -> optax.GradientTransformation:
@@ -77,4 +81,7 @@ def evaluations_per_update(how: Optimiser, architecture: Architecture, batch_siz
             return float("nan")
         case KFAC():
             return epoch_cost(how, architecture.layers, batch_size)
+        case Muon():
+            more = orthogonalisation_flops(architecture.layers, how.ns_steps)
+            return 1 + more / backprop_flops(architecture.layers, batch_size)
     return 1.0

@@ -29,6 +29,14 @@ def backprop_flops(layers: tuple[int, ...], n_cases: int) -> float:
     return 2.0 * n_cases * (3 * sum(weights) - weights[0])
 
 
+def orthogonalisation_flops(layers: tuple[int, ...], n_iterations: int) -> float:
+    """Muon's Newton-Schulz iterations on every weight matrix, m by M with m ≤ M: X Xᵀ, its square, and their
+    product with X; whatever the number of cases.
+    """
+    pairs = [sorted(pair) for pair in itertools.pairwise(layers)]
+    return n_iterations * sum(4.0 * m * m * n + 2.0 * m**3 for m, n in pairs)
+
+
 def direct_flops(layers: tuple[int, ...], n_updates: int, batch_size: int) -> float:
     """So many updates with one loss and gradient each, from random weights."""
     return n_updates * backprop_flops(layers, batch_size)
