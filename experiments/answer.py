@@ -26,7 +26,7 @@ from itertools import product
 
 import numpy as np
 
-from repro.report.answer import NOT_WORSE, WORSE, Cell, compared, error_of
+from repro.report.answer import NOT_WORSE, WORSE, Cell, compared, doubts, error_of
 from repro.report.frame import select
 from repro.report.verdicts import Claim, Condition, Evidence, Lack, Measured, ratio
 from repro.runs.config import Autoencoding, Flops, Glorot, Network, Pretrained, Rates, Sparse, Start
@@ -166,7 +166,9 @@ def same_optimiser(evidence: Evidence, data: str, share: str) -> Measured:
     better arm has the lowest validation loss.
     """
     lacks = lacking(evidence, arms_of(data, share))
-    both = [(random, stack) for *_, random, stack in cells(evidence, data, share) if random and stack]
+    found = cells(evidence, data, share)
+    lacks |= {Lack(why, f"answer {share}/{data}, {cell.optimiser}") for cell in found for why in doubts(cell)}
+    both = [(cell.random, cell.pretrained) for cell in found if cell.random and cell.pretrained]
     if not both:
         return Measured(np.zeros(0), lacks)
     random, stack = min(both, key=lambda arms: np.nanmin([np.inf, *(arm.valid_loss for arm in arms)]))

@@ -12,6 +12,10 @@ class DataUnavailableError(UserError):
     """Data that cannot be had here: no file, no network, or no package that carries them."""
 
 
+class DivergedError(UserError):
+    """A choice among rates that all diverged."""
+
+
 class RecordsMissingError(UserError):
     """Records that a figure needs and that have not been made."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, dataclass_transform
+from typing import Annotated, Any, dataclass_transform
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass_transform(frozen_default=True)

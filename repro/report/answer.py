@@ -127,7 +127,7 @@ def _row(cell: Cell) -> dict:
             row |= {f"{name}_variant": arm.variant, f"{name}_valid_loss": arm.valid_loss}
             row |= {f"{name}_flops": arm.flops, f"{name}_error": arm.scores[error_of(arm)].mean()}
             row |= {"metric": error_of(arm)}
-    row |= {"not_tuned": _not_tuned(cell), "doubt": "; ".join(_doubts(cell))}
+    row |= {"not_tuned": _not_tuned(cell), "doubt": "; ".join(doubts(cell))}
     if cell.random is None or cell.pretrained is None:
         return row
     seeds = cell.random.scores.index.intersection(cell.pretrained.scores.index)
@@ -149,7 +149,7 @@ def _not_tuned(cell: Cell) -> str:
     return ", ".join(name for name, arm in arms.items() if arm and arm.tuning not in ("", CHOSEN))
 
 
-def _doubts(cell: Cell) -> list[str]:
+def doubts(cell: Cell) -> list[str]:
     """Why a cell is no answer yet: an arm that was not tuned or learnt nothing, unequal operations, or a
     random start without runs.
     """
@@ -189,8 +189,10 @@ def sentence(table: pd.DataFrame, shares: Mapping[str, float]) -> str:
             f"{how} the error from a random start is surely (95 %) {', '.join(said)} of the {len(several)} "
             f"cells that have several seeds{so_far}{single}; the geometric mean of all ratios is "
             f"{np.exp(np.log(there.ratio).mean()):.2f}."
-            + (f" {doubtful} more do not count, for the reason that they say." if doubtful else "")
         )
+        if doubtful:
+            verb = "does" if doubtful == 1 else "do"
+            parts.append(f"{doubtful} more {verb} not count, for the reason in the cell.")
     return " ".join(parts)
 
 

@@ -11,9 +11,9 @@ from repro.errors import UserError
 from repro.models.autoencoder import Activation
 from repro.training.greedy import Pretraining
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, Muon, Nesterov, Optimiser
-from repro.typed import choice, in_one_line
+from repro.typed import NotNegative, Positive, choice, in_one_line
 
-Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1)]
 BY_KIND = Field(discriminator="kind"), BeforeValidator(lambda x: {"kind": x} if isinstance(x, str) else x)
 LearnsFrom = Literal["all", "train"]  # all training cases, or those without the validation cases
 Matmul = Literal["highest", "tensorfloat32", "BF16_BF16_F32", "TF32_TF32_F32_X3", "BF16_BF16_F32_X6"]
@@ -23,7 +23,7 @@ Matmul = Literal["highest", "tensorfloat32", "BF16_BF16_F32", "TF32_TF32_F32_X3"
 class Network:
     """A deep autoencoder; the decoder mirrors the encoder, the code is linear."""
 
-    widths: tuple[Positive, ...]  # hidden layers of the encoder, the code last
+    widths: tuple[Count, ...]  # hidden layers of the encoder, the code last
     activation: Activation = "logistic"
 
 
@@ -32,7 +32,7 @@ class Pretrained:
     """A stack of RBMs, trained layer by layer and unrolled   [hinton2006science]."""
 
     pretraining: Pretraining = Pretraining()
-    scale: float = 0.1  # standard deviation of the weights that the RBMs start from
+    scale: Positive = 0.1  # standard deviation of the weights that the RBMs start from
     kind: Literal["pretrained"] = "pretrained"
 
 
@@ -40,7 +40,7 @@ class Pretrained:
 class Gaussian:
     """The stack that pretraining starts from, unrolled untouched: weights N(0, scale²)."""
 
-    scale: float = 0.1
+    scale: Positive = 0.1
     kind: Literal["gaussian"] = "gaussian"
 
 
@@ -48,7 +48,7 @@ class Gaussian:
 class FanIn:
     """N(0, 1/fan-in) times the factor   [lecun1998efficient]."""
 
-    factor: float = 1.0
+    factor: Positive = 1.0
     kind: Literal["fan-in"] = "fan-in"
 
 
@@ -56,7 +56,7 @@ class FanIn:
 class Glorot:
     """Uniform on ±√(6 / (fan-in + fan-out)) times the factor   [glorot2010understanding]."""
 
-    factor: float = 1.0
+    factor: Positive = 1.0
     kind: Literal["glorot"] = "glorot"
 
 
@@ -64,8 +64,8 @@ class Glorot:
 class Sparse:
     """N(0, 1) times the factor for some inputs of each unit, 0 for the others   [martens2010hf]."""
 
-    n_incoming: Positive = 15
-    factor: float = 1.0
+    n_incoming: Count = 15
+    factor: Positive = 1.0
     kind: Literal["sparse"] = "sparse"
 
 
@@ -73,7 +73,7 @@ class Sparse:
 class He:
     """N(0, 2/fan-in) times the factor   [he2015delving]."""
 
-    factor: float = 1.0
+    factor: Positive = 1.0
     kind: Literal["he"] = "he"
 
 
@@ -84,7 +84,7 @@ Start = Pretrained | Gaussian | FanIn | Glorot | Sparse | He
 class Epochs:
     """So many epochs of fine-tuning."""
 
-    n: Positive = 200
+    n: Count = 200
     kind: Literal["epochs"] = "epochs"
 
 
@@ -92,7 +92,7 @@ class Epochs:
 class Flops:
     """So many operations in all, pretraining and the choice of a rate included: arms can be matched."""
 
-    total: Annotated[float, Field(gt=0)]
+    total: Positive
     kind: Literal["flops"] = "flops"
 
 
@@ -100,8 +100,17 @@ class Flops:
 class Rates:
     """Learning rates to choose from, on the validation cases, each for so many epochs of fine-tuning."""
 
-    candidates: Annotated[tuple[float, ...], Field(min_length=1)]
-    n_epochs: Positive
+    candidates: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    n_epochs: Count
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that would be tried twice.
+
+        Raises:
+            ValueError: naming the rates.
+        """
+        if len(set(self.candidates)) < len(self.candidates):
+            raise ValueError(f"candidates must differ: {self.candidates}")
 
 
 @choice
@@ -121,11 +130,11 @@ class Autoencoding:
     start: Annotated[Start, *BY_KIND] = Pretrained()
     optimiser: Annotated[Optimiser, *BY_KIND] = ConjugateGradient()
     budget: Annotated[Epochs | Flops, *BY_KIND] = Epochs()
-    batch_size: Positive | None = 1000  # of fine-tuning; None: all training cases
-    l2: float = 0.0  # half of it times the squared weights is added to the loss
+    batch_size: Count | None = 1000  # of fine-tuning; None: all training cases
+    l2: NotNegative = 0.0  # half of it times the squared weights is added to the loss
     tuning: Rates | None = None  # where the optimiser's rate comes from
     precision: Precision = Precision()
-    n_reports: Positive | None = None  # scores during fine-tuning; None: one after every epoch
+    n_reports: Count | None = None  # scores during fine-tuning; None: one after every epoch
     learns_from: LearnsFrom = "all"
     kind: Literal["autoencoding"] = "autoencoding"
 
@@ -176,7 +185,7 @@ class SemanticAnalysis:
     """Latent semantic analysis (LSA) of log(1 + count) with a code of n_components   [hinton2006science]."""
 
     data: str
-    n_components: Positive
+    n_components: Count
     kind: Literal["lsa"] = "lsa"
 
 

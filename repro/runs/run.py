@@ -16,7 +16,7 @@ from rich.console import Console
 
 import repro.data
 from repro.data.dataset import Dataset
-from repro.errors import DataUnavailableError, UserError
+from repro.errors import DataUnavailableError, DivergedError, UserError
 from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import (
     Autoencoding,
@@ -91,6 +91,8 @@ def run(experiment: Experiment, request: Request, console: Console) -> list[Path
                 raise
             console.print(f"{experiment.name} goes on without {config.data}: {error}", markup=False)
             absent.add(config.data)
+        except DivergedError as error:
+            console.print(f"{experiment.name} goes on without {variant}: {error}", markup=False)
     if not paths and request.profile == "paper":
         raise DataUnavailableError(f"{experiment.name} has nothing to learn from: see above")
     return paths
@@ -150,13 +152,13 @@ def _run_variant(session: _Session, variant: str, config: Config) -> list[Path]:
     """One record per seed; a rate that is still to be chosen is chosen first, with seed 0 for all seeds.
 
     Raises:
-        UserError: if every candidate diverged.
+        DivergedError: if every candidate did.
     """
     if isinstance(config, Autoencoding) and config.tuning:
         [path] = _records(session, variant, tuning_of(config), 1)
         rate = load_record(path).metrics["learning_rate"]
         if rate is None or rate != rate:
-            raise UserError(
+            raise DivergedError(
                 f"{path}: every candidate diverged, so no rate is chosen: put lower ones into the grid"
             )
         config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))

@@ -8,7 +8,7 @@ import optax
 from optax import contrib
 
 from repro.training.optimisers.nesterov import momentum_schedule
-from repro.typed import choice
+from repro.typed import NotNegative, Positive, choice
 
 Schedule = Literal["constant", "cosine"]  # of the learning rate: it may fall to 0 with the last update
 
@@ -17,8 +17,8 @@ Schedule = Literal["constant", "cosine"]  # of the learning rate: it may fall to
 class SGD:
     """Stochastic gradients, with classical momentum or without."""
 
-    learning_rate: float | None = None  # per case; None: still to be chosen
-    momentum: float = 0.0
+    learning_rate: Positive | None = None  # per case; None: still to be chosen
+    momentum: NotNegative = 0.0
     schedule: Schedule = "constant"
     kind: Literal["sgd"] = "sgd"
 
@@ -27,7 +27,7 @@ class SGD:
 class Nesterov:
     """Nesterov momentum with the schedule of 2013   [sutskever2013importance]."""
 
-    learning_rate: float | None = None
+    learning_rate: Positive | None = None
     limit: float = 0.99  # where the momentum stops growing
     schedule: Schedule = "constant"
     kind: Literal["nag"] = "nag"
@@ -37,7 +37,7 @@ class Nesterov:
 class Adam:
     """Defaults are those of kingma2015adam, algorithm 1, but for the rate."""
 
-    learning_rate: float | None = None
+    learning_rate: Positive | None = None
     b1: float = 0.9
     b2: float = 0.999
     eps: float = 1e-8
@@ -49,7 +49,7 @@ class Adam:
 class Muon:
     """Orthogonalised momentum of the matrices, Adam for the biases; defaults are optax's."""
 
-    learning_rate: float | None = None
+    learning_rate: Positive | None = None
     beta: float = 0.95
     ns_steps: int = 5  # Newton-Schulz iterations
     schedule: Schedule = "constant"
