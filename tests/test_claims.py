@@ -301,3 +301,25 @@ def test_without_records_every_claim_is_open_and_the_page_stands():
     assert all(f"## {key}: OPEN" in text for key in CLAIM)
     text = page([CLAIM["C9"], CLAIM["C10"]], evidence())
     assert len(list(pairwise(ORDER))) == text.count("| refutes | –") - 3
+
+
+def test_a_record_of_an_earlier_configuration_is_no_full_evidence():
+    """Whatever moves a number, but for lengths, which have lacks of their own, and a rate that was chosen."""
+
+    def lacks(changed):
+        records = [
+            one._replace(config=changed(one.config)) for one in runs("mnist", "pretrained-adam", loss=1.0)
+        ]
+        return {lack.what for lack in evidence(records).lacks("mnist", "pretrained-adam")}
+
+    earlier = "of an earlier configuration"
+    assert earlier not in lacks(lambda config: config)
+    assert earlier not in lacks(lambda config: config | {"budget": {"kind": "epochs", "n": 3}})
+    for change in (
+        {"batch_size": 7},
+        {"l2": 0.1},
+        {"learns_from": "train"},
+        {"precision": {"pretraining": "highest", "finetuning": "tensorfloat32"}},
+        {"tuning": {"candidates": [0.1, 0.2], "n_epochs": 1}},
+    ):
+        assert earlier in lacks(lambda config, change=change: config | change)

@@ -6,7 +6,7 @@ The criteria stand in the experiments; here is how a verdict follows from them, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from math import inf, nan
@@ -28,8 +28,9 @@ from repro.evaluation.intervals import (
 from repro.report.cost import Cost, Costs
 from repro.report.fairness import CHOSEN, judged
 from repro.report.frame import DIVERGED, Frame, layer_epochs, n_epochs, shown
-from repro.runs.config import Autoencoding, Epochs, Flops, Pretrained, deterministic
+from repro.runs.config import Autoencoding, Epochs, Flops, Pretrained, deterministic, from_json
 from repro.runs.record import Record
+from repro.training.greedy import Pretraining
 from repro.typed import as_json
 
 N_SEEDS = 5  # fewer leave a verdict open
@@ -224,6 +225,8 @@ class Evidence:
             each = layer_epochs(records[0])
             said = ", ".join(map(str, each[:1] if len(set(each)) == 1 else each)) or "no"
             lacks.add(self.lack(experiment, variant, f"{said} epochs of pretraining", n_seeds, operations))
+        if configured_otherwise(records[0], config):
+            lacks.add(self.lack(experiment, variant, "of an earlier configuration", n_seeds, operations))
         if (tuning := self._tuning[experiment, variant]) not in ("", CHOSEN):
             lacks.add(self.lack(experiment, variant, tuning, n_seeds, operations))
         return frozenset(lacks)
@@ -261,6 +264,24 @@ def pretrained_otherwise(record: Record, config: Any) -> bool:
     if not (isinstance(config, Autoencoding) and isinstance(config.start, Pretrained)):
         return False
     return record.config["start"].get("pretraining") != as_json(config.start.pretraining)
+
+
+def configured_otherwise(record: Record, config: Any) -> bool:
+    """Whether a record differs from its variant in anything but lengths, which have lacks of their own, how
+    often it was scored, and a rate that was chosen.
+    """
+    return _but_for_lengths(from_json(record.config)) != _but_for_lengths(config)
+
+
+def _but_for_lengths(config: Any) -> Any:
+    if not isinstance(config, Autoencoding):
+        return config
+    start, optimiser = config.start, config.optimiser
+    if isinstance(start, Pretrained):
+        start = replace(start, pretraining=Pretraining())
+    if config.tuning is not None:
+        optimiser = replace(optimiser, learning_rate=None)
+    return replace(config, budget=Epochs(1), n_reports=None, start=start, optimiser=optimiser)
 
 
 def combine(function: Callable[..., np.ndarray], *parts: Measured, how: How = "mean") -> Measured:
