@@ -18,8 +18,7 @@ Deviations  1 to 7. As in experiments/mnist.py.
                Without a GPU all these numbers are smaller, as the column "epochs" says. So early the shallow
                network is ahead, against the claim; the two may still change places.
             38. "pretrained-cg" ends above the published error at full length too. The authors' curves may be
-               easier (9). The constants of deviation 6 are hardly the cause: in a trial of 20 epochs, of
-               which there is no record, those of 2006 gave nearly the same error.
+               easier (9).
 Tuning      Adam's rate: four candidates, each fine-tuned for 20 epochs on 16,000 curves from the arm's own
             start with seed 0, chosen by the cross-entropy of 4,000 validation curves; a record of its own.
             The grid was put a step higher than on MNIST after one run of the quick profile.

@@ -12,11 +12,8 @@ Deviations  1 to 6. As in experiments/mnist.py; the loss is the squared error.
                 says.
             15. The direct arm is tuned with fewer epochs than on the other data sets, for its cost.
             37. The networks overfit: their error rises from the people of the training set to others by far
-                more than that of PCA does. Patches around one point of each picture vary little; the paper's
-                were cropped at places that it does not give. In a trial, of which there is no record, with
-                places shifted at random by up to 4 pixels, PCA kept its error, and the network "he-adam" of
-                experiments/direct.py was better than PCA after two epochs. No epoch was chosen by the test
-                people.
+               more than that of PCA does. Patches around one point of each picture vary little; the paper's
+               were cropped at places that it does not give. No epoch was chosen by the test people.
 Tuning      Adam's rate: four candidates, each fine-tuned for 2 epochs on the patches of 25 people from the
             arm's own start with seed 0, chosen by the squared error of those of 5 other people; a record
             of its own.
