@@ -21,7 +21,6 @@ Deviations  1 to 7. As in experiments/mnist.py.
                easier (9).
 Tuning      Adam's rate: four candidates, each fine-tuned for 20 epochs on 16,000 curves from the arm's own
             start with seed 0, chosen by the cross-entropy of 4,000 validation curves; a record of its own.
-            The grid was put a step higher than on MNIST after one run of the quick profile.
 Run         repro run curves --profile paper
 """
 

@@ -15,8 +15,7 @@ Deviations  1 to 6. As in experiments/mnist.py; the loss is -sum p log p^ over w
                 class is the country in the title.
 Tuning      Adam's rate: four candidates, each fine-tuned for 20 epochs on the training stories without the
             validation stories from the arm's own start with seed 0, chosen by the validation cross-entropy;
-            a record of its own. For glorot-adam a first grid, a step lower, was tried in the same way; its
-            best was at the edge.
+            a record of its own.
 Run         repro run documents --profile paper
 """
 
