@@ -53,7 +53,7 @@ def autoencode(
     started = start(config, architecture, keys, train, monitor)
     measure, measure_compile_seconds = measures(architecture, started.params, inputs)
     before = measure(started.params)
-    length = length_of(config, architecture, len(train), data)
+    length = length_of(config, architecture, len(train), len(data.train.labels))
     fitted = finetune(config, architecture, keys, started.params, train, length, measure, monitor)
     compile_seconds = started.compile_seconds + measure_compile_seconds + fitted.compile_seconds
     metrics = {name: fitted.curves[name][:, -1] for name in before}
@@ -151,9 +151,9 @@ def minibatch(config: Autoencoding, n_cases: int) -> int:
     return config.batch_size or n_cases
 
 
-def length_of(config: Autoencoding, architecture: Architecture, n_cases: int, data: Dataset) -> Length:
-    """How long fine-tuning is: as long as the budget says, or as what pretraining and the choice of a rate
-    leave of it, to the nearest epoch.
+def length_of(config: Autoencoding, architecture: Architecture, n_cases: int, n_choice: int) -> Length:
+    """How long fine-tuning on n_cases is: as long as the budget says, or as what pretraining and the choice
+    of a rate on n_choice cases leave of it, to the nearest epoch.
 
     Raises:
         UserError: if that is less than half an epoch.
@@ -161,7 +161,7 @@ def length_of(config: Autoencoding, architecture: Architecture, n_cases: int, da
     if not isinstance(config.budget, Flops):
         return Length(config.budget.n)
     left = config.budget.total - pretraining_flops(config, architecture, n_cases)
-    left -= tuning_flops(config, architecture, len(data.train.labels))
+    left -= tuning_flops(config, architecture, n_choice)
     size = minibatch(config, n_cases)
     of_epoch = backprop_flops(architecture.layers, n_cases - n_cases % size)
     each = evaluations_per_update(config.optimiser, architecture, size)
