@@ -21,9 +21,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from paper_figures.style import arms, house
-from paper_figures.style.evidence import BEFORE, ERROR, of_variants, require, select
+from paper_figures.style.evidence import BEFORE, ERROR, of_variants, require
 from paper_figures.style.wording import INPUTS, about, counted, in_print, number, query
-from repro.report.frame import Frame
+from repro.report.frame import Frame, select
 
 LAYER, WEIGHTS, CAPTION = 0.17, 0.27, 0.8  # inches
 RBMS, UNROLLED, FINETUNED = 1.4, 3.5, 5.55  # middles of the columns

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import arms, house, lines
 from paper_figures.style.corpus import corpus, precision_at
-from paper_figures.style.evidence import require, scores, select
+from paper_figures.style.evidence import require, scores
 from paper_figures.style.wording import about, effort
 from repro.evaluation.retrieval import RANKS
-from repro.report.frame import Frame
+from repro.report.frame import Frame, select
 
 NUMBERS = (10, 50)  # code sizes of the paper's Fig. 4A
 

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import arms, codes, house
 from paper_figures.style.corpus import corpus, precision_at
-from paper_figures.style.evidence import pictured, require, scores, select
+from paper_figures.style.evidence import pictured, require, scores
 from paper_figures.style.wording import about, effort
-from repro.report.frame import Frame
+from repro.report.frame import Frame, select
 
 KINDS = ("lsa", "autoencoding")
 COLOURED = 8

@@ -21,11 +21,11 @@ from matplotlib.ticker import NullLocator
 
 from experiments.answer import OPTIMISERS, RECIPE, SHARES
 from paper_figures.style import arms, house
-from paper_figures.style.evidence import command, select
+from paper_figures.style.evidence import command
 from paper_figures.style.wording import DATA
 from repro.errors import RecordsMissingError
 from repro.report.answer import NOT_WORSE, cells
-from repro.report.frame import Frame
+from repro.report.frame import Frame, select
 
 TICKS = (0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 5, 10, 20, 50)
 ASIDE = 0.2  # of a column: how far the shares stand apart

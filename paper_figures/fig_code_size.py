@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from paper_figures.style import arms, house, lines
-from paper_figures.style.evidence import require, scores, select
+from paper_figures.style.evidence import require, scores
 from paper_figures.style.wording import DATA, about, counted, span
-from repro.report.frame import Frame
+from repro.report.frame import Frame, select
 
 LINE = ["start", "optimiser", "kind", "n_layers"]  # what the points of a line share
 

@@ -17,9 +17,9 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 
 from paper_figures.style import arms, eras, house, lines
-from paper_figures.style.evidence import ERROR, require, scores, select
+from paper_figures.style.evidence import ERROR, require, scores
 from paper_figures.style.wording import DATA, about, number
-from repro.report.frame import RUN, Frame
+from repro.report.frame import RUN, Frame, select
 from repro.timing.target import targets
 
 AXES = {

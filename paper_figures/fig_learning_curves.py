@@ -16,9 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures.style import arms, eras, house, lines
-from paper_figures.style.evidence import of_run, require, runs_of, scores, select
+from paper_figures.style.evidence import of_run, require, runs_of, scores
 from paper_figures.style.wording import about, effort, in_print, number, query
-from repro.report.frame import Frame
+from repro.report.frame import Frame, select
 
 TICKS = (0, 1, 5, 20, 50, 100, 200)  # epochs
 

@@ -16,10 +16,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from paper_figures.style import arms, house
 from paper_figures.style.eras import NETWORKS
-from paper_figures.style.evidence import command, select
+from paper_figures.style.evidence import command
 from paper_figures.style.wording import DATA, about
 from repro.errors import RecordsMissingError
-from repro.report.frame import Frame, curves, shown
+from repro.report.frame import Frame, curves, select, shown
 
 LOSS = "train_cross_entropy"
 WORST_OVER_BEST = 1.3  # of claim C11

@@ -21,9 +21,9 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from paper_figures.style import arms, house
 from paper_figures.style.eras import NETWORKS
-from paper_figures.style.evidence import require, scores, select
+from paper_figures.style.evidence import require, scores
 from paper_figures.style.wording import INPUTS, about, number
-from repro.report.frame import Frame
+from repro.report.frame import Frame, select
 
 DATA = "curves"
 EXPERIMENTS = ("direct", "untrainable", DATA)

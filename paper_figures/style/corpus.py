@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from paper_figures.style.evidence import require, select
-from repro.report.frame import Frame
+from paper_figures.style.evidence import require
+from repro.report.frame import Frame, select
 
 CORPORA = ("rcv1", "reuters21578")  # the paper's first
 

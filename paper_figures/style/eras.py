@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from paper_figures.style import arms
-from paper_figures.style.evidence import ERROR, select
-from repro.report.frame import RUN, Frame, curves, shown
+from paper_figures.style.evidence import ERROR
+from repro.report.frame import RUN, Frame, curves, select, shown
 from repro.runs.record import Record
 from repro.timing.conversion import direct_run
 from repro.timing.load import BUSY

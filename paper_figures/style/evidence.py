@@ -12,7 +12,7 @@ import pandas as pd
 
 from repro.errors import RecordsMissingError, UserError
 from repro.evaluation.intervals import interval
-from repro.report.frame import RUN, Frame, shown
+from repro.report.frame import RUN, Frame, select, shown
 from repro.report.tables import read_published
 
 ERROR = "test_squared_error"
@@ -25,13 +25,6 @@ class Picture(NamedTuple):
 
     score: Any  # a row of `scores`
     arrays: dict[str, np.ndarray]
-
-
-def select(runs: pd.DataFrame, **facts: Any) -> pd.DataFrame:
-    """The rows whose columns have these values."""
-    for name, value in facts.items():
-        runs = runs[(runs[name] == value).fillna(False)]
-    return runs
 
 
 def scores(
