@@ -33,7 +33,7 @@ from repro.runs.experiment import Experiment, shorter
 from repro.training.optimisers import Adam
 
 CG = Autoencoding(data="curves", network=Network((400, 200, 100, 50, 25, 6)))
-ADAM = replace(CG, optimiser=Adam(), batch_size=100, tuning=Rates((3e-4, 1e-3, 3e-3, 1e-2), n_epochs=20))
+ADAM = replace(CG, optimiser=Adam(), batch_size=100, tuning=Rates((3e-4, 1e-3, 3e-3, 1e-2), n_epochs=(5, 20)))
 SHALLOW = replace(CG, network=Network((532, 6)))
 
 VARIANTS = {
@@ -59,7 +59,7 @@ def quick(config):
         return config
     config = shorter(config, pretraining=6)
     if config.tuning:
-        return replace(config, budget=Epochs(8), tuning=Rates(config.tuning.candidates[1::2], n_epochs=1))
+        return replace(config, budget=Epochs(8), tuning=Rates(config.tuning.candidates[1::2], n_epochs=(1,)))
     return replace(config, budget=Epochs(2), batch_size=250)
 
 

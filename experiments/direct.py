@@ -121,7 +121,7 @@ def arm(data: str, start: str, optimiser: str, l2: float = 0.0) -> Autoencoding:
             return Autoencoding(**common, budget=Epochs(budget.kfac), l2=1e-5)  # it bounds the damping
         case ConjugateGradient():
             return Autoencoding(**common, budget=Epochs(budget.kfac), l2=l2)
-    rates = Rates(ADAPTIVE.get(optimiser, budget.rates), n_epochs=2 if data == "faces" else 10)
+    rates = Rates(ADAPTIVE.get(optimiser, budget.rates), n_epochs=(1, 2) if data == "faces" else (3, 10))
     return Autoencoding(**common, batch_size=200, budget=Epochs(budget.first_order), tuning=rates, l2=l2)
 
 
@@ -143,7 +143,7 @@ def quick(config):
         return replace(config, budget=Epochs(QUICK[config]), n_reports=None, batch_size=100)
     if isinstance(config.optimiser, Nesterov):
         return quick_nesterov(config, QUICK[config])
-    rates = config.tuning and Rates(config.tuning.candidates[1:3], n_epochs=1)
+    rates = config.tuning and Rates(config.tuning.candidates[1:3], n_epochs=(1,))
     config = replace(config, budget=Epochs(QUICK[config]), n_reports=None, tuning=rates)
     return shorter(config, pretraining=6)
 
@@ -151,7 +151,7 @@ def quick(config):
 def quick_nesterov(config: Autoencoding, n_epochs: int = 40) -> Autoencoding:
     """The run with so many epochs of small minibatches, and the two largest rates compared after one."""
     assert config.tuning is not None
-    rates = Rates(config.tuning.candidates[2:4], n_epochs=1)
+    rates = Rates(config.tuning.candidates[2:4], n_epochs=(1,))
     return replace(config, budget=Epochs(n_epochs), n_reports=None, batch_size=50, tuning=rates)
 
 

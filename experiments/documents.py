@@ -34,7 +34,7 @@ from repro.runs.experiment import Experiment, shorter
 from repro.training.optimisers import Adam
 
 CORPORA = ("reuters21578", "rcv1")
-RATES = Rates((3e-4, 1e-3, 3e-3, 1e-2), n_epochs=20)
+RATES = Rates((3e-4, 1e-3, 3e-3, 1e-2), n_epochs=(5, 20))
 
 
 def arms(corpus: str) -> dict[str, Config]:
@@ -62,7 +62,7 @@ def quick(config):
         return config
     config = shorter(config, pretraining=30, batch_size=33)
     if config.tuning:
-        tuning = Rates(config.tuning.candidates[1::2], n_epochs=5)
+        tuning = Rates(config.tuning.candidates[1::2], n_epochs=(5,))
         return replace(config, budget=Epochs(20), batch_size=33, tuning=tuning)
     return replace(config, budget=Epochs(6), batch_size=66)
 

@@ -44,7 +44,7 @@ CG = Autoencoding(
     start=Pretrained(Pretraining(first_learning_rate=0.001, first_n_epochs=200)),
     budget=Epochs(20),
 )
-ADAM = replace(CG, optimiser=Adam(), batch_size=200, tuning=Rates((1e-4, 3e-4, 1e-3, 3e-3), n_epochs=2))
+ADAM = replace(CG, optimiser=Adam(), batch_size=200, tuning=Rates((1e-4, 3e-4, 1e-3, 3e-3), n_epochs=(1, 2)))
 
 VARIANTS = {
     "pretrained-cg": CG,
@@ -63,7 +63,7 @@ def quick(config):
     if not isinstance(config, Autoencoding):
         return config
     config = replace(shorter(config, pretraining=2, first=4), budget=Epochs(1))
-    return replace(config, tuning=config.tuning and Rates((3e-4, 1e-3), n_epochs=1))
+    return replace(config, tuning=config.tuning and Rates((3e-4, 1e-3), n_epochs=(1,)))
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py

@@ -43,7 +43,7 @@ from repro.training.optimisers import Adam
 
 NETWORK = Network((1000, 500, 250, 30))
 CG = Autoencoding(data="mnist", network=NETWORK)  # every default is the 2006 program's
-ADAM = replace(CG, optimiser=Adam(), batch_size=100, tuning=Rates((1e-4, 3e-4, 1e-3, 3e-3), n_epochs=10))
+ADAM = replace(CG, optimiser=Adam(), batch_size=100, tuning=Rates((1e-4, 3e-4, 1e-3, 3e-3), n_epochs=(3, 10)))
 SECONDARY = Pretraining(contrastive=Contrastive(learning_rate=0.01))  # in a summary of the supporting text
 
 VARIANTS = {
@@ -67,7 +67,7 @@ def quick(config):
         return config
     config = shorter(config, pretraining=6)  # one after momentum rises
     if config.tuning:
-        return replace(config, budget=Epochs(6), tuning=Rates(config.tuning.candidates[1::2], n_epochs=1))
+        return replace(config, budget=Epochs(6), tuning=Rates(config.tuning.candidates[1::2], n_epochs=(1,)))
     return replace(config, budget=Epochs(1), batch_size=250)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -23,6 +24,16 @@ def choice(cls: type) -> Any:
 def as_json(value: Any) -> dict[str, Any]:
     """A choice as plain JSON, every field in it."""
     return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def distinctive(value: Any) -> Any:
+    """As plain JSON, what tells a choice from the one that has every default: so a field that is added later,
+    with what has always been done as its default, changes nothing here.
+    """
+    if is_dataclass(value):
+        told = [f for f in fields(value) if f.name == "kind" or getattr(value, f.name) != f.default]
+        return {f.name: distinctive(getattr(value, f.name)) for f in told}
+    return [distinctive(each) for each in value] if isinstance(value, tuple) else value
 
 
 def in_one_line(error: ValidationError) -> str:

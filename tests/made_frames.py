@@ -68,6 +68,8 @@ def tuning(experiment, variant, losses, mean=None, name="valid_cross_entropy", *
     found = dict(zip(run.tuning.candidates, losses, strict=True))
     scores = {f"{name}_rate_{rate:g}": loss for rate, loss in found.items()}
     scores |= {} if mean is None else {f"{name}_mean": mean}
+    finite = {rate: loss for rate, loss in found.items() if np.isfinite(loss)}
+    scores["learning_rate"] = min(finite, key=finite.__getitem__) if finite else np.nan
     return record(experiment, variant, config, scores | {"flops": 1e12} | metrics)
 
 

@@ -23,7 +23,7 @@ def pca(data):
 
 
 def adam(data):
-    how = {"start": Glorot(), "optimiser": Adam(), "tuning": Rates((0.01,), 1), "budget": Epochs(1)}
+    how = {"start": Glorot(), "optimiser": Adam(), "tuning": Rates((0.01,), (1,)), "budget": Epochs(1)}
     return Autoencoding(data=data, network=Network((2,)), **how)
 
 

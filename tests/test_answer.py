@@ -168,7 +168,7 @@ def test_a_choice_of_rate_is_refused_where_it_is_none(losses, mean, why):
 def test_operations_count_the_choice_of_the_rate_that_a_run_was_made_with():
     run = [*runs(*CHOICE, seeds=1, flops=5.0)]
     good, other = tuning(*CHOICE, [3, 2, 1, 2], flops=2.0), tuning(*CHOICE, [3, 2, 1, 2], flops=100.0)
-    other.config["run"]["tuning"]["n_epochs"] = 99
+    other.config["run"]["tuning"]["n_epochs"] = [99]
     table = judged(frame(run, good, other._replace(identity="other")))
     [about] = table[table.kind == "autoencoding"].to_dict("records")
     assert (about["total_flops"], about["tuning"]) == (7.0, "chosen")

@@ -3,6 +3,8 @@
 import json
 import re
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from pydantic import ValidationError
@@ -13,16 +15,24 @@ from repro.errors import UserError
 from repro.runs.config import (
     Autoencoding,
     Epochs,
+    FanIn,
     Gaussian,
+    Glorot,
+    He,
     Network,
     Pretrained,
     Rates,
+    Sparse,
     from_json,
     tuning_of,
 )
-from repro.runs.record import identity
+from repro.runs.record import identity, load_record
+from repro.timing.rates import identity_on
+from repro.timing.subject import Subject
 from repro.training.optimisers import KFAC, Adam, ConjugateGradient, HessianFree, WolfePowell
-from repro.typed import as_json, in_one_line
+from repro.typed import as_json, choice, distinctive, in_one_line
+
+COMMITTED = Path(__file__).parents[1] / "results" / "paper"
 
 PLAIN = {"data": "mnist", "network": Network((3, 2))}
 
@@ -36,7 +46,7 @@ PLAIN = {"data": "mnist", "network": Network((3, 2))}
         ({"budget": Epochs(3), "epochs": 3}, "epochs: unexpected keyword argument"),
         ({"batch_size": 0}, "batch_size: .*greater than or equal to 1, not 0"),
         ({"optimiser": "adam"}, "adam needs a learning_rate, or tuning to choose it"),
-        ({"tuning": Rates((0.1,), 1)}, "tuning has rates, but cg chooses its own steps"),
+        ({"tuning": Rates((0.1,), (1,))}, "tuning has rates, but cg chooses its own steps"),
         ({"optimiser": {"kind": "adam", "learning_rate": 0}}, "adam.learning_rate: .*greater than 0, not 0"),
         ({"optimiser": {"kind": "sgd", "learning_rate": float("nan")}}, "learning_rate: .*finite number"),
         ({"start": {"kind": "gaussian", "scale": -1}}, "start.gaussian.scale: .*greater than 0, not -1"),
@@ -141,5 +151,36 @@ def test_constants_of_the_line_search_and_of_damping_are_choices():
 
 
 def test_how_long_a_run_is_does_not_matter_to_the_choice_of_its_rate():
-    run = Autoencoding(**PLAIN, optimiser=Adam(), tuning=Rates((0.1, 0.2), 3))
+    run = Autoencoding(**PLAIN, optimiser=Adam(), tuning=Rates((0.1, 0.2), (3,)))
     assert tuning_of(run) == tuning_of(replace(run, budget=Epochs(7)))
+
+
+def test_a_field_that_is_added_changes_no_identity_but_a_kind_is_always_told():
+    @choice
+    class Before:
+        kind: Literal["x"] = "x"
+        a: int = 1
+
+    @choice
+    class After:
+        kind: Literal["x"] = "x"
+        a: int = 1
+        added: Before = Before()
+
+    assert distinctive(Before(a=2)) == distinctive(After(a=2)) == {"kind": "x", "a": 2}
+    assert distinctive(After(added=Before(a=3))) == {"kind": "x", "added": {"kind": "x", "a": 3}}
+    starts = [Glorot(), Sparse(), He(), FanIn(), Gaussian()]
+    assert len({identity(Autoencoding(**PLAIN, start=start), "", "cpu") for start in starts}) == len(starts)
+
+
+@pytest.mark.parametrize("path", sorted(COMMITTED.rglob("*.seed*.json")), ids=lambda path: path.stem)
+def test_a_committed_record_lies_where_todays_code_would_write_it(path):
+    """If a default has changed since, or data and device are told otherwise, it does not."""
+    record = load_record(path, COMMITTED)
+    origin = record.provenance
+    if record.config["kind"] == "timing":
+        subject = Subject(**{**record.config, "sizes": tuple(record.config["sizes"])})
+        assert record.identity == identity_on(subject, origin)
+    else:
+        of = identity(from_json(record.config), origin["data_sha256"], origin["platform"])
+        assert record.identity == of and as_json(from_json(record.config)) == record.config

@@ -9,10 +9,11 @@ import pytest
 from tiny import MNIST, QUIET, tiny
 
 import repro.data
+from repro.errors import UserError
 from repro.runs.config import PrincipalComponents
 from repro.runs.linear import run_pca
 from repro.runs.progress import Watch
-from repro.runs.record import load_record
+from repro.runs.record import as_text, load_record
 from repro.runs.run import Request, out_of_range, run
 
 pytestmark = pytest.mark.usefixtures("single_precision")
@@ -24,6 +25,15 @@ def test_what_is_recorded_is_not_run_again(recorded):
     request = Request(seeds=3, only=("glorot-cg", "pca"), results=recorded)
     assert set(run(tiny(MNIST), request, QUIET)) == set(paths)
     assert {path: path.stat().st_mtime_ns for path in paths} == before
+
+
+def test_a_record_that_other_defaults_gave_its_name_is_not_taken_for_this_run(recorded):
+    """As if the number of components had a default, and that had been another when the record was made."""
+    [path] = (recorded / "quick").glob("mnist/pca.seed0.*.json")
+    record = load_record(path)
+    path.write_text(as_text(record._replace(config=record.config | {"n_components": 29})), encoding="utf-8")
+    with pytest.raises(UserError, match=r"pca.* was made when defaults were others: delete it and run"):
+        run(tiny(MNIST), Request(only=("pca",), results=recorded), QUIET)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -199,7 +199,7 @@ def test_an_arm_on_documents_records_how_well_its_own_codes_find_test_documents(
 
 def test_the_choice_of_a_rate_needs_no_test_document(documents):
     nothing = Cases(csr_array((0, 12), dtype=np.float32), np.zeros(0, np.int32))
-    arm = replace(ARM, optimiser=Adam(), tuning=Rates((0.01,), 1))
+    arm = replace(ARM, optimiser=Adam(), tuning=Rates((0.01,), (1,)))
     metrics = run(tuning_of(arm), replace(documents, test=nothing)).metrics
     assert metrics["learning_rate"] == [0.01] and np.isfinite(metrics["valid_cross_entropy_rate_0.01"])
     assert not [name for name in metrics if "test" in name or "precision" in name]

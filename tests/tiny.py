@@ -32,7 +32,7 @@ def tiny(experiment: Experiment) -> Experiment:
         widths = config.network.widths
         widths = (*[8] * min(len(widths) - 1, 2), min(widths[-1], 4))
         config = shorter(config, pretraining=1, batch_size=20)
-        tuning = config.tuning and replace(config.tuning, n_epochs=1)
+        tuning = config.tuning and replace(config.tuning, n_epochs=(1,))
         network = Network(widths, config.network.activation)
         return replace(config, network=network, budget=Epochs(1), tuning=tuning, batch_size=20)
 

@@ -56,7 +56,7 @@ class Costs:
         sizes, start = (n_visible, *config.network.widths), config.start
         n_epochs = config.budget.n
         if config.tuning:
-            n_epochs += len(config.tuning.candidates) * config.tuning.n_epochs
+            n_epochs += config.tuning.total_epochs
         network = backprop_flops((*sizes, *sizes[-2::-1]), n_cases)
         spent = n_epochs * self.evaluations(config) * network
         if isinstance(start, Pretrained):

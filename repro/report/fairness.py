@@ -42,9 +42,9 @@ def refused(record: Record) -> str:
     loss = next(name for name in LOSSES if f"{name}_rate_{candidates[0]:g}" in metrics)
     found = {rate: metrics[f"{loss}_rate_{rate:g}"] for rate in candidates}
     learnt = {rate: value for rate, value in found.items() if np.isfinite(value)}
-    if not learnt:
+    best, nothing = metrics["learning_rate"], metrics.get(f"{loss}_mean")
+    if not np.isfinite(best):
         return "every candidate diverged"
-    best, nothing = min(learnt, key=lambda rate: learnt[rate]), metrics.get(f"{loss}_mean")
     if nothing is not None and not learnt[best] < nothing:
         return "no candidate is better than the mean"
     if nothing is None and len(learnt) > 1 and max(learnt.values()) <= (1 + ALIKE) * learnt[best]:

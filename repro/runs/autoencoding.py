@@ -87,18 +87,17 @@ def start(
     A Gaussian start is the stack that pretraining starts from, unrolled untouched; the other random starts
     draw every layer of the network anew.
     """
-    keys_start, keys_pretraining, _ = _streams(keys)
     how = config.start
     if not isinstance(how, Pretrained | Gaussian):
         draw = partial(random_network, architecture=architecture, draw=partial(_drawn, how))
-        return Started(jax.vmap(draw)(keys_start), {})
+        return Started(jax.vmap(draw)(streams(keys).start), {})
     draw = partial(random_stack, sizes=architecture.sizes, scale=how.scale)
-    stack = jax.vmap(draw)(keys_start)
+    stack = jax.vmap(draw)(streams(keys).start)
     if isinstance(how, Gaussian):
         return Started(jax.vmap(unroll)(stack), {})
     units = stack_units(len(stack), architecture.visible)
     with jax.default_matmul_precision(config.precision.pretraining):
-        trained = pretrain(keys_pretraining, how.pretraining, units, stack, inputs, monitor)
+        trained = pretrain(streams(keys).pretraining, how.pretraining, units, stack, inputs, monitor)
     return Started(jax.vmap(unroll)(trained.stack), trained.curves, trained.seconds, trained.compile_seconds)
 
 
@@ -118,7 +117,6 @@ def finetune(
     config: Autoencoding, architecture, keys, params, inputs, length: Length, measure=None, monitor=UNWATCHED
 ) -> Fitted:
     """Backprop through the whole network; the order of the data depends on the key, not on the start."""
-    *_, keys_finetuning = _streams(keys)
     size = minibatch(config, len(inputs))
     n_updates = length.n_epochs * (len(inputs) // size)
     rate = getattr(config.optimiser, "learning_rate", None)
@@ -132,7 +130,7 @@ def finetune(
 
     with jax.default_matmul_precision(config.precision.finetuning):
         return fit(
-            keys_finetuning,
+            streams(keys).finetuning,
             trainer(config.optimiser, architecture, config.l2, n_updates, size),
             params,
             inputs,
@@ -212,7 +210,7 @@ def tuning_flops(config: Autoencoding, architecture: Architecture, n_cases: int)
     of_epoch = backprop_flops(architecture.layers, n_cases - n_cases % size)
     each = evaluations_per_update(config.optimiser, architecture, size)
     own = 0.0 if config.learns_from == "train" else pretraining_flops(config, architecture, n_cases)
-    return own + config.tuning.n_epochs * len(config.tuning.candidates) * each * of_epoch
+    return own + config.tuning.total_epochs * each * of_epoch
 
 
 def costs(
@@ -245,6 +243,14 @@ def codes_and_reconstructions(architecture: Architecture, params: nnx.State) -> 
     return over(encode), over(partial(reconstruct, architecture))
 
 
-def _streams(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], ...]:
-    """Keys of the start, of pretraining and of fine-tuning."""
-    return tuple(jax.vmap(jr.fold_in, (0, None))(keys, stream) for stream in range(3))
+class Streams(NamedTuple):
+    """Keys, [S] each."""
+
+    start: Key[Array, " S"]
+    pretraining: Key[Array, " S"]
+    finetuning: Key[Array, " S"]
+
+
+def streams(keys: Key[Array, " S"]) -> Streams:
+    """What the seeds make of each part of a run."""
+    return Streams(*(jax.vmap(jr.fold_in, (0, None))(keys, stream) for stream in range(3)))

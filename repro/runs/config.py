@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from repro.errors import UserError
@@ -98,19 +100,37 @@ class Flops:
 
 @choice
 class Rates:
-    """Learning rates to choose from, on the validation cases, each for so many epochs of fine-tuning."""
+    """Learning rates to choose from on the validation cases, by successive halving
+    [jamieson2016nonstochastic]: after each of these numbers of epochs but the last, the better half, rounded
+    up, goes on; after the last the best is chosen. One number alone is a plain search of the grid.
+    """
 
     candidates: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    n_epochs: Count
+    n_epochs: Annotated[tuple[Count, ...], Field(min_length=1)]
 
     def __post_init__(self) -> None:
-        """Refuse a rate that would be tried twice.
+        """Refuse a rate that would be tried twice, and a halving of nothing.
 
         Raises:
-            ValueError: naming the rates.
+            ValueError: naming what is wrong.
         """
         if len(set(self.candidates)) < len(self.candidates):
             raise ValueError(f"candidates must differ: {self.candidates}")
+        if list(self.n_epochs) != sorted(set(self.n_epochs)):
+            raise ValueError(f"n_epochs must rise: {self.n_epochs}")
+        if len(self.n_epochs) > 1 and self.n_left[-1] < 2:
+            raise ValueError(f"n_epochs has {len(self.n_epochs)} numbers, but too few candidates to halve")
+
+    @property
+    def n_left(self) -> list[int]:
+        """How many candidates train until each of the numbers of epochs."""
+        return [ceil(len(self.candidates) / 2**rung) for rung in range(len(self.n_epochs))]
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of all candidates together."""
+        more = np.diff(self.n_epochs, prepend=0)
+        return int(np.dot(self.n_left, more))
 
 
 @choice
@@ -168,7 +188,7 @@ class Tuning:
 def tuning_of(run: Autoencoding) -> Tuning:
     """The choice that a run without a rate asks for; how long the run itself is does not matter to it."""
     assert run.tuning is not None
-    return Tuning(replace(run, budget=Epochs(run.tuning.n_epochs), learns_from="train"))
+    return Tuning(replace(run, budget=Epochs(run.tuning.n_epochs[-1]), learns_from="train"))
 
 
 @choice

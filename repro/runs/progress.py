@@ -104,7 +104,7 @@ class Watch(Monitor):
     def _latest(self, phase: str, start: Fitted) -> Fitted:
         self.open.append(Checkpoints(self.folder / re.sub("[^a-z0-9.]+", "-", phase)))
         fitted = self.open[0].latest(start, self._say)
-        if fitted.n_epochs:
+        if fitted.n_epochs > start.n_epochs:
             self._say(f"{phase} goes on from epoch {fitted.n_epochs}, done before")
         return fitted
 

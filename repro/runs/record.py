@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from repro.atomic import write_atomically
 from repro.errors import UserError
-from repro.typed import as_json, in_one_line
+from repro.typed import distinctive, in_one_line
 
 ORIGIN = ("commit", "data_sha256", "platform", "device", "cores", "seeds_side_by_side", "wall_seconds")
 ORIGIN += ("load_average", "finished")
@@ -44,7 +44,7 @@ _RECORD = TypeAdapter(Record)
 
 def identity(config: Any, data_sha256: str, platform: str) -> str:
     """Eight hex digits that differ whenever the configuration, the data or the kind of device does."""
-    return digest([as_json(config), data_sha256, platform])[:8]
+    return digest([distinctive(config), data_sha256, platform])[:8]
 
 
 def digest(value: Any) -> str:

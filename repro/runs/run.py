@@ -26,10 +26,12 @@ from repro.runs.config import (
     Pretrained,
     Tuning,
     deterministic,
+    from_json,
     tuning_of,
 )
 from repro.runs.experiment import Experiment, check_profile
 from repro.runs.lock import claim
+from repro.runs.outcome import side_by_side
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch
 from repro.runs.provenance import provenance, revision
@@ -167,7 +169,11 @@ def _run_variant(session: _Session, variant: str, config: Config) -> list[Path]:
 
 
 def _records(session: _Session, variant: str, config: Config, n_seeds: int) -> list[Path]:
-    """The records of seeds 0 to n - 1; those that exist are kept."""
+    """The records of seeds 0 to n - 1; those that exist are kept.
+
+    Raises:
+        UserError: if one of them is of another configuration, which had these for its defaults.
+    """
     experiment, request, platform = session.experiment, session.request, jax.devices()[0].platform
     known = repro.data.checksum(config.data, embedded=request.profile == "quick")
     of = identity(config, known or session.data(config.data).checksum, platform)
@@ -175,9 +181,14 @@ def _records(session: _Session, variant: str, config: Config, n_seeds: int) -> l
     missing = [seed for seed, path in paths.items() if not path.exists()]
     title = f"{experiment.name}/{variant}" + (", choice of the rate" if isinstance(config, Tuning) else "")
     for seed in sorted(paths.keys() - set(missing)):
-        commit = load_record(paths[seed], request.folder).provenance["commit"][:8]
+        record = load_record(paths[seed], request.folder)
+        if from_json(record.config) != config:
+            raise UserError(
+                f"{paths[seed]} was made when defaults were others: delete it and run its experiment again"
+            )
+        commit = record.provenance["commit"][:8]
         session.console.print(f"{title}: seed {seed} is already recorded, by commit {commit}")
-    alone = platform == "cpu" or (isinstance(config, Autoencoding) and searches_to_a_budget(config))
+    alone = not side_by_side() or (isinstance(config, Autoencoding) and searches_to_a_budget(config))
     for seeds in [[seed] for seed in missing] if alone else [missing]:
         if seeds:
             _run_seeds(session, variant, config, seeds, title)

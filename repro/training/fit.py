@@ -78,7 +78,7 @@ UNWATCHED = Monitor()
 def fit(
     keys: Key[Array, " S"],
     trainer: Trainer,
-    params: PyTree,
+    start: PyTree | Fitted,
     inputs: Float[Array, "*seeds N V"],
     *,
     n_epochs: int,
@@ -89,7 +89,8 @@ def fit(
     phase: str = "fit",
     monitor: Monitor = UNWATCHED,
 ) -> Fitted:
-    """Train for n_epochs on inputs shared by all seeds, [N V], or given for each, [S N V].
+    """Train for n_epochs on inputs shared by all seeds, [N V], or given for each, [S N V]; from
+    parameters, or on from what training for fewer epochs has come to.
 
     `measure` maps params (leading axis S) to scores [S]; it is asked after every `report_every` epochs and
     after the last. A seed whose infos or scores are no longer finite has diverged: from that report on its
@@ -102,10 +103,11 @@ def fit(
     if batch_size > inputs.shape[-2]:
         raise ValueError(f"batch_size {batch_size} is larger than the {inputs.shape[-2]} cases")
     over = None if inputs.ndim == 2 else 0
-    keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
-    state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys_init, params, inputs)
-    fitted = Fitted(state, {}, np.zeros(0), np.zeros(0), diverged=np.full(len(keys), -1))
-    fitted = monitor.restore(phase, fitted)
+    if not isinstance(start, Fitted):
+        keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
+        state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys_init, start, inputs)
+        start = Fitted(state, {}, np.zeros(0), np.zeros(0), diverged=np.full(len(keys), -1))
+    fitted = monitor.restore(phase, start)
     if fitted.over(n_epochs) or (fitted.n_epochs and enough(fitted)):
         return fitted
     draw = partial(minibatches, n_cases=inputs.shape[-2], batch_size=batch_size)
