@@ -27,7 +27,7 @@ from repro.runs.checkpoint import Checkpoints, drop_least_recent
 from repro.runs.lock import claim
 from repro.runs.progress import Watch
 from repro.training.contrastive import Contrastive, contrastive_trainer
-from repro.training.fit import UNWATCHED, Trainer, fit
+from repro.training.fit import UNWATCHED, by_minibatch, fit
 
 
 @pytest.fixture(autouse=True)
@@ -171,9 +171,9 @@ def test_a_run_that_diverged_is_said_once_and_stays_so(single_precision, tmp_pat
     class Falls(NamedTuple):
         params: jax.Array
 
-    falling = Trainer(
+    falling = by_minibatch(
         init=lambda key, params, inputs: Falls(params),
-        step=lambda key, state, batch: (Falls(state.params - 1), {"loss": jnp.log(state.params)}),
+        step=lambda key, state, batch, n: (Falls(state.params - 1), {"loss": jnp.log(state.params)}),
     )
     keys, inputs = jax.vmap(jr.key)(np.arange(2)), jnp.zeros((5, 1))
     for n_lines in (5, 1):

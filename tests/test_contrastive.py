@@ -8,6 +8,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from oracle import expected_cd, expected_cd1, expected_mean_field_cd1, gibbs_matrix, joint, sigmoid, states
+from stepping import one_step
 
 from repro.models.rbm import Units, free_energy
 from repro.training.contrastive import Contrastive, contrastive_gradient, contrastive_trainer
@@ -73,7 +74,7 @@ def cd_gradients(units, rbm, data, config, n):
     @jax.jit
     @jax.vmap
     def gradient(key):
-        after, _ = trainer.step(key, state, data)
+        after, _ = one_step(trainer, key, state, data)
         return jax.tree.map(jnp.subtract, rbm, after.params)
 
     with jax.debug_key_reuse(units.visible != "count"):  # JAX's multinomial, mapped, would fail the check
@@ -117,7 +118,7 @@ def test_persistent_chains_go_on_where_they_stopped(rbm, n=50_000, z=4.5):
     state = trainer.init(jr.key(0), rbm, data)
     elsewhere = jnp.zeros((n, 4))
     for step in (1, 2):
-        state, _ = trainer.step(jr.key(step), state, elsewhere)
+        state, _ = one_step(trainer, jr.key(step), state, elsewhere)
         row = np.linalg.matrix_power(gibbs_matrix(rbm), step)[3]
         frequency = np.bincount(number_of(state.chains), minlength=16) / n
         assert np.all(np.abs(frequency - row) < z * np.sqrt(row * (1 - row) / n))
@@ -132,8 +133,8 @@ def test_momentum_and_decay_follow_the_2006_schedule(rbm):
     state, change = trainer.init(jr.key(1), rbm, data), jax.tree.map(jnp.zeros_like, rbm)
     for number in range(14):
         before, key = state.params, jr.key(100 + number)
-        state, _ = trainer.step(key, state, data)
-        after, _ = still.step(jr.key(100 + number), still.init(jr.key(1), before, data), data)
+        state, _ = one_step(trainer, key, state, data)
+        after, _ = one_step(still, jr.key(100 + number), still.init(jr.key(1), before, data), data)
         ascent = jax.tree.map(jnp.subtract, after.params, before)
         ascent = ascent._replace(weights=ascent.weights - 0.01 * before.weights)
         m = 0.5 if number < 10 else 0.9

@@ -12,6 +12,7 @@ import pytest
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
 from oracle import minimise
+from stepping import line_searches, one_step
 
 from experiments import direct
 from repro.models.autoencoder import Architecture, random_network
@@ -29,7 +30,7 @@ from repro.training.optimisers import (
     Nesterov,
     Optimiser,
 )
-from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient
+from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient_trainer
 from repro.training.optimisers.first_order import first_order
 from repro.training.optimisers.kfac import Factors, damped_roots
 from repro.training.optimisers.nesterov import momentum_schedule
@@ -48,14 +49,6 @@ def bowl(x):
     return jnp.sum(jnp.cosh(x - 1) + 0.3 * (x + 0.5) ** 2) + jnp.exp(0.4 * x.sum())
 
 
-def update(f, x, n_line_searches):
-    """Where one update from x ends, and the evaluations it took."""
-    optimiser = conjugate_gradient(ConjugateGradient(n_line_searches=n_line_searches))
-    value, gradient = jax.value_and_grad(f)(x)
-    updates, state = optimiser.update(gradient, optimiser.init(x), x, value=value, value_fn=f)
-    return optax.apply_updates(x, updates), state.evaluations
-
-
 @pytest.mark.parametrize(
     ("f", "n_line_searches"),
     [(bowl, 1), (bowl, 3), (bowl, 5), (rosenbrock, 1), (rosenbrock, 3), (rosenbrock, 12)],
@@ -64,14 +57,14 @@ def test_conjugate_gradient_follows_the_oracle_step_for_step(f, n_line_searches)
     """Not on a quadratic, where the cubic that both fit has a leading coefficient of pure rounding."""
     x = jnp.array([-1.2, 1.0, 0.3, 0.7])
     theirs, calls = minimise(jax.jit(jax.value_and_grad(f)), np.asarray(x), n_line_searches)
-    ours, evaluations = update(f, x, n_line_searches)
+    ours, evaluations = line_searches(f, x, n_line_searches)
     assert evaluations == calls
     np.testing.assert_allclose(ours, theirs, rtol=1e-7)
 
 
 def test_conjugate_gradient_follows_the_oracle_from_many_starts(n_starts=40):
     """Enough line searches to meet every constant of the Wolfe-Powell conditions."""
-    oracle, ours = jax.jit(jax.value_and_grad(rosenbrock)), jax.jit(lambda x: update(rosenbrock, x, 3))
+    oracle, ours = jax.jit(jax.value_and_grad(rosenbrock)), jax.jit(lambda x: line_searches(rosenbrock, x, 3))
     for start in np.random.default_rng(5).normal(size=(n_starts, 4)):
         theirs, calls = minimise(oracle, start, 3)
         x, evaluations = ours(jnp.asarray(start))
@@ -83,7 +76,7 @@ def test_conjugate_gradient_follows_the_oracle_from_many_starts(n_starts=40):
 def test_conjugate_gradient_reaches_the_minimum_scipy_finds(f):
     x = jnp.array([-1.2, 1.0, 0.3, 0.7])
     theirs = scipy.optimize.minimize(jax.value_and_grad(f), x, jac=True, method="CG", tol=1e-10)
-    ours, _ = update(f, x, 150)
+    ours, _ = line_searches(f, x, 150)
     np.testing.assert_allclose(f(ours), theirs.fun, atol=1e-10)
     # where values differ by rounding alone no search goes on: |gradient| is then about √(ε f λ), with
     # f about 4 and Rosenbrock's curvature λ about 1000 near 1e-6, and SciPy's end is no closer
@@ -97,9 +90,31 @@ def test_conjugate_gradient_survives_a_hopeless_line():
     def f(x):
         return jnp.where(jnp.any(x != 1.0), 10.0, 0.0) + x.sum()
 
-    ours, evaluations = update(f, jnp.ones(3), 5)
+    ours, evaluations = line_searches(f, jnp.ones(3), 5)
     np.testing.assert_array_equal(ours, np.ones(3))
     assert evaluations == minimise(jax.jit(jax.value_and_grad(f)), np.ones(3), 5)[1]
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_seeds_side_by_side_take_the_line_searches_that_they_take_alone(monkeypatch, platform):
+    """Each at a minibatch of its own, and where the host asks seldom, beyond its last."""
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    inputs, starts = 0.3 * jr.normal(jr.key(4), (7, 4)), 2 * jr.normal(jr.key(5), (5, 4))
+    descent = conjugate_gradient_trainer(lambda x, batch: rosenbrock(x - batch.mean(0)), ConjugateGradient())
+    order = jnp.arange(7)[:, None]
+
+    def epoch(x):
+        state, infos = descent.epoch(jr.key(0), descent.init(jr.key(0), x, inputs), inputs, order, 0)
+        return state.params, infos
+
+    alone = [epoch(x) for x in starts]
+    params, infos = jax.jit(jax.vmap(epoch))(starts)
+    assert len({int(infos["evaluations"].sum()) for _, infos in alone}) > 1
+    for i, (x, info) in enumerate(alone):
+        np.testing.assert_allclose(params[i], x, rtol=1e-9)
+        np.testing.assert_allclose(infos["loss"][i], info["loss"], rtol=1e-9)
+        assert infos["evaluations"][i].tolist() == info["evaluations"].tolist()
+        np.testing.assert_allclose(info["loss"][0], rosenbrock(starts[i] - inputs[0]), rtol=1e-12)
 
 
 # --- every optimiser of the arms ----------------------------------------------------------------------
@@ -199,7 +214,7 @@ def test_line_searches_of_lbfgs_are_counted():
     steps = backprop_trainer(counted, optax.lbfgs())
     state, x = steps.init(jr.key(0), jnp.array([-1.2, 1.0, 0.3]), jnp.ones((1, 1))), 0
     for _ in range(8):
-        state, info = steps.step(jr.key(0), state, jnp.ones((1, 1)))
+        state, info = one_step(steps, jr.key(0), state, jnp.ones((1, 1)))
         x += info["evaluations"]
     jax.effects_barrier()
     assert x == len(calls)

@@ -13,16 +13,16 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.optimize
+from stepping import line_searches
 
 from repro.models.autoencoder import Architecture, network, unroll
 from repro.models.rbm import RBM
 from repro.models.stack import stack_units
 from repro.timing import conjugate2006, program2006
-from repro.training.backprop import backprop_trainer
 from repro.training.descent import objective
 from repro.training.fit import Trainer, batch_order, fit
 from repro.training.greedy import Pretraining, pretrain
-from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient
+from repro.training.optimisers.conjugate_gradient import ConjugateGradient, conjugate_gradient_trainer
 
 SIZES = (16, 9, 5, 2)
 N_CASES, EPOCHS, BATCH = 43, 7, 6  # three ragged cases; the momentum changes after the fifth epoch
@@ -100,12 +100,12 @@ def counted(trainer, n_minibatches):
     def init(key, params, inputs):
         return Counted(params, trainer.init(key, params, inputs), jnp.zeros(n_minibatches, jnp.int32))
 
-    def step(key, counted, batch):
-        state, info = trainer.step(key, counted.state, batch)
-        evaluations = jnp.append(counted.evaluations[1:], info["evaluations"])
-        return Counted(state.params, state, evaluations), info
+    def epoch(key, counted, inputs, order, n_before):
+        state, infos = trainer.epoch(key, counted.state, inputs, order, n_before)
+        evaluations = jnp.append(counted.evaluations[len(order) :], infos["evaluations"])
+        return Counted(state.params, state, evaluations), infos
 
-    return Trainer(init, step)
+    return Trainer(init, epoch)
 
 
 def run_jax():
@@ -116,7 +116,7 @@ def run_jax():
     trained = pretrain(keys(1), config, stack_units(len(stack)), stack, inputs)
     loss = objective(Architecture(SIZES)).value
     trainer = counted(
-        backprop_trainer(loss, conjugate_gradient(ConjugateGradient())), CG_EPOCHS * (N_CASES // CG_BATCH)
+        conjugate_gradient_trainer(loss, ConjugateGradient()), CG_EPOCHS * (N_CASES // CG_BATCH)
     )
     start = jax.vmap(unroll)(trained.stack)
     tuned = fit(keys(2), trainer, start, inputs, n_epochs=CG_EPOCHS, batch_size=CG_BATCH).state
@@ -232,16 +232,11 @@ def wavy(x, module):
 
 
 def test_line_searches_over_hills_are_those_of_the_pipeline(n_starts=300, n_searches=3):
-    def by_pipeline(x):
-        value, gradient = wavy(x, jnp)
-        optimiser = conjugate_gradient(ConjugateGradient(n_line_searches=n_searches))
-        state = optimiser.init(x)
-        updates, state = optimiser.update(gradient, state, x, value=value, value_fn=lambda x: wavy(x, jnp)[0])
-        return x + updates, state.evaluations
-
     # three searches end up to 1e-12 apart; this allows 100 times that
     starts = np.random.default_rng(23).normal(scale=4, size=(n_starts, 3))
-    ours, counts = jax.jit(jax.vmap(by_pipeline))(jnp.asarray(starts))
+    ours, counts = jax.jit(jax.vmap(lambda x: line_searches(lambda x: wavy(x, jnp)[0], x, n_searches)))(
+        jnp.asarray(starts)
+    )
     runs = [conjugate2006.minimise(partial(wavy, module=np), x, n_searches) for x in starts]
     assert [evaluations for _, evaluations in runs] == counts.tolist()
     np.testing.assert_allclose([x for x, _ in runs], ours, rtol=0, atol=1e-10)
@@ -257,10 +252,8 @@ def test_failed_searches_are_taken_as_the_pipeline_takes_them(slant):
     """None fails; two fail with a good one between them; two fail in a row, later and at once."""
     f = partial(kinked, slant)
     x = jnp.array([-1.2, 1.0, 0.7])
-    value, gradient = jax.value_and_grad(f)(x)
-    optimiser = conjugate_gradient(ConjugateGradient(n_line_searches=4))
-    updates, state = optimiser.update(gradient, optimiser.init(x), x, value=value, value_fn=f)
+    ours, count = line_searches(f, x, 4)
     by_jax = jax.jit(jax.value_and_grad(f))
     theirs, evaluations = conjugate2006.minimise(lambda x: [*map(np.asarray, by_jax(x))], np.asarray(x), 4)
-    np.testing.assert_allclose(theirs, x + updates, rtol=1e-12)
-    assert evaluations == int(state.evaluations)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-12)
+    assert evaluations == int(count)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 from oracle import sigmoid
+from stepping import one_step
 
 from repro.models.autoencoder import Architecture, drawn, network, random_network, to_layers, traced
 from repro.models.initialise import fan_in
@@ -105,7 +106,7 @@ def least_squares():
 
 def test_hessian_free_solves_a_quadratic_in_one_update():
     trainer = hessian_free_trainer(LINEAR, HessianFree(damping=1e-12, tolerance=0.0, share=1.0))
-    state, info = trainer.step(jr.key(0), trainer.init(jr.key(0), ORIGIN, CASES), CASES)
+    state, info = one_step(trainer, jr.key(0), trainer.init(jr.key(0), ORIGIN, CASES), CASES)
     found = np.concatenate([state.params["weights"], state.params["bias"][None]])
     np.testing.assert_allclose(found, least_squares(), rtol=1e-8)
     np.testing.assert_allclose(state.damping, 1e-12 / 1.5)
@@ -115,7 +116,7 @@ def test_hessian_free_solves_a_quadratic_in_one_update():
 def test_hessian_free_measures_curvature_on_a_part_and_its_gradient_on_all():
     """With the damping overwhelming, the step is the gradient's, whatever the part."""
     trainer = hessian_free_trainer(LINEAR, HessianFree(damping=1e9, max_iterations=1, share=0.1))
-    state, _ = trainer.step(jr.key(0), trainer.init(jr.key(0), ORIGIN, CASES), CASES)
+    state, _ = one_step(trainer, jr.key(0), trainer.init(jr.key(0), ORIGIN, CASES), CASES)
     gradient = jax.grad(LINEAR.value)(ORIGIN, CASES)
     np.testing.assert_allclose(state.solution, -ravel_pytree(gradient)[0] / 1e9, rtol=1e-6)
 
@@ -258,9 +259,23 @@ def test_steps_are_combined_as_the_damped_quadratic_asks():
 def test_kfac_solves_a_quadratic_in_one_update():
     batch = jnp.repeat(CASES, 8, axis=0)
     trainer = kfac_trainer(MIRROR, LAYER, KFAC(damping=1e-18))
-    state, _ = trainer.step(jr.key(0), trainer.init(jr.key(0), ORIGIN, batch), batch)
+    state, _ = one_step(trainer, jr.key(0), trainer.init(jr.key(0), ORIGIN, batch), batch)
     np.testing.assert_allclose(state.params["weights"], np.eye(4)[::-1], atol=1e-6)
     np.testing.assert_allclose(state.params["bias"], 0, atol=1e-6)
+
+
+def test_seeds_side_by_side_decompose_the_factors_only_when_it_is_due():
+    """What is a choice under vmap, and not both branches and a select."""
+    trainer = kfac_trainer(MIRROR, LAYER, KFAC())
+    keys = jax.vmap(jr.key)(jnp.arange(3))
+    state = jax.vmap(lambda key: trainer.init(key, ORIGIN, CASES))(keys)
+    epoch = jax.vmap(trainer.epoch, (0, 0, None, None, None))
+    order = jnp.arange(40).reshape(5, 8)
+    program = jax.make_jaxpr(epoch)(keys, state, CASES, order, jnp.int32(0)).jaxpr
+    [body] = [one.params["jaxpr"].jaxpr for one in program.eqns if one.primitive.name == "scan"]
+    choices = [one for one in body.eqns if one.primitive.name == "cond"]
+    assert len(choices) == 2, "the roots, and the damping"
+    assert not any("cholesky" in one.primitive.name for one in body.eqns)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,9 +12,10 @@ import pytest
 
 from repro.models.rbm import Units
 from repro.models.stack import random_stack, stack_units
+from repro.training import fit as training
 from repro.training.backprop import backprop_trainer
 from repro.training.contrastive import Contrastive, contrastive_trainer
-from repro.training.fit import UNWATCHED, Monitor, Trainer, batch_order, fit
+from repro.training.fit import UNWATCHED, Monitor, batch_order, by_minibatch, fit
 from repro.training.greedy import Pretraining, pretrain
 
 BINARY = Units()
@@ -24,9 +25,9 @@ class Counts(NamedTuple):
     params: jax.Array  # how often each case was seen
 
 
-COUNTING = Trainer(
+COUNTING = by_minibatch(
     init=lambda key, params, inputs: Counts(params),
-    step=lambda key, state, batch: (Counts(state.params.at[batch[:, 0].astype(int)].add(1)), {}),
+    step=lambda key, state, batch, n: (Counts(state.params.at[batch[:, 0].astype(int)].add(1)), {}),
 )
 
 
@@ -44,6 +45,14 @@ def test_batch_order_is_a_permutation_that_differs_by_key():
     order = batch_order(jr.key(1), 20, 5)
     assert sorted(np.ravel(order)) == list(range(20))
     assert np.any(np.asarray(order) != batch_order(jr.key(2), 20, 5))
+
+
+def test_nothing_is_sent_to_the_device_between_two_reports(monkeypatch):
+    """As it would be if the number of the epoch were counted by the host."""
+    ours = training.minibatches
+    monkeypatch.setattr(training, "minibatches", lambda keys, i, **how: ours(keys, np.int32(0), **how))
+    with pytest.raises(RuntimeError, match="Disallowed host-to-device transfer"):
+        fit(seeds(1), COUNTING, jnp.zeros((1, 23), int), jnp.zeros((23, 1)), n_epochs=1, batch_size=5)
 
 
 def test_minibatch_larger_than_the_data_is_refused():
@@ -118,9 +127,9 @@ class Falls(NamedTuple):
     params: jax.Array  # one less after every epoch
 
 
-FALLING = Trainer(
+FALLING = by_minibatch(
     init=lambda key, params, inputs: Falls(params),
-    step=lambda key, state, batch: (
+    step=lambda key, state, batch, n: (
         Falls(state.params - 1),
         {"loss": jnp.log(state.params), "evaluations": 2},
     ),

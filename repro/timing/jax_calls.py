@@ -43,13 +43,15 @@ def training(subject: Subject) -> tuple[Callable[[], object], float]:
     params = jax.jit(jax.vmap(partial(start, subject)))(keys)
     state = jax.jit(over_seeds(trainer.init, (0, 0, None)))(keys_init, params, inputs)
     draw = partial(minibatches, keys, n_cases=len(inputs), batch_size=subject.batch_size)
-    epoch = over_seeds(partial(one_epoch, trainer), (0, None, 0))
-    epoch, compile_seconds = compile_ahead(epoch, state, inputs, draw(jnp.int32(0)))
-    numbers = itertools.count()
+    epoch = over_seeds(partial(one_epoch, trainer), (0, None, 0, None))
+    i = jnp.int32(0)
+    epoch, compile_seconds = compile_ahead(epoch, state, inputs, draw(i)[0], i)
 
     def call():
-        nonlocal state
-        state, _ = jax.block_until_ready(epoch(state, inputs, draw(jnp.int32(next(numbers)))))
+        nonlocal state, i
+        drawn, following = draw(i)
+        state, _ = jax.block_until_ready(epoch(state, inputs, drawn, i))
+        i = following
         return state
 
     return call, compile_seconds

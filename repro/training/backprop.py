@@ -1,4 +1,4 @@
-"""Backprop: any loss with any optax optimiser, conjugate gradients among them."""
+"""Backprop: any loss with any optax optimiser, L-BFGS among them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from repro.training.fit import Trainer
+from repro.training.fit import Trainer, by_minibatch
 
 
 class BackpropState(NamedTuple):
@@ -36,8 +36,8 @@ def backprop_trainer(
         del key, inputs
         return BackpropState(params, optimiser.init(params))
 
-    def step(key, state, batch):
-        del key
+    def step(key, state, batch, n):
+        del key, n
         params = state.params
 
         def value_fn(params):
@@ -52,10 +52,9 @@ def backprop_trainer(
         info = {"loss": value, "evaluations": evaluations.astype(value.dtype) + more if more else evaluations}
         return BackpropState(optax.apply_updates(params, updates), opt_state), info
 
-    return Trainer(init, step)
+    return by_minibatch(init, step)
 
 
 def _evaluations(opt_state: Any) -> Int[Array, ""]:
-    """As the optimiser counted them; optax's line searches count those after the gradient they are given."""
-    searched = optax.tree.get(opt_state, "num_linesearch_steps", jnp.int32(0))
-    return optax.tree.get(opt_state, "evaluations", 1 + searched)
+    """Those of the gradient, and those that optax's line searches count after it."""
+    return 1 + optax.tree.get(opt_state, "num_linesearch_steps", jnp.int32(0))

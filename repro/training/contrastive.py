@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Float
 
 from repro.models.rbm import RBM, Units, bias_factor, hidden_mean, visible_mean
-from repro.training.fit import Trainer
+from repro.training.fit import Trainer, by_minibatch
 from repro.training.gibbs import gibbs_chain
 from repro.typed import choice
 
@@ -67,7 +67,8 @@ def contrastive_trainer(
         chains = jr.choice(key, inputs, (batch_size,)) if config.persistent else None
         return ContrastiveState(rbm, optimiser.init(rbm), chains)
 
-    def step(key, state, batch):
+    def step(key, state, batch, n):
+        del n
         rbm, chains = state.params, state.chains
         model = _negative_phase(key, units, config, rbm, batch if chains is None else chains)
         gradient = contrastive_gradient(units, rbm, batch, model)
@@ -79,7 +80,7 @@ def contrastive_trainer(
         chains = None if chains is None else model
         return ContrastiveState(updated, opt_state, chains), info
 
-    return Trainer(init, step)
+    return by_minibatch(init, step)
 
 
 def _negative_phase(key, units, config, rbm, start):

@@ -23,7 +23,7 @@ from repro.training.optimisers import (
     Nesterov,
     Optimiser,
 )
-from repro.training.optimisers.conjugate_gradient import conjugate_gradient
+from repro.training.optimisers.conjugate_gradient import conjugate_gradient_trainer
 from repro.training.optimisers.first_order import first_order
 from repro.training.optimisers.hessian_free import hessian_free_trainer
 from repro.training.optimisers.kfac import LayeredNetwork, epoch_cost, kfac_trainer
@@ -35,6 +35,8 @@ def trainer(
     """Backprop through the whole network with so many updates of so many cases to come."""
     goal = objective(architecture, l2)
     match how:
+        case ConjugateGradient():
+            return conjugate_gradient_trainer(goal.value, how)
         case HessianFree():
             return hessian_free_trainer(goal, how)
         case KFAC():
@@ -53,8 +55,6 @@ def transformation(how: Optimiser, n_updates: int) -> optax.GradientTransformati
         TypeError: if it needs more.
     """
     match how:
-        case ConjugateGradient():
-            return conjugate_gradient(how)
         case LBFGS():
             return optax.lbfgs(memory_size=how.memory_size)
         case SGD() | Nesterov() | Adam() | Muon():

@@ -27,7 +27,24 @@ class Trainer(NamedTuple):
     """A way to learn. The state it keeps has a field `params`."""
 
     init: Callable[..., Any]  # key, params, inputs [N V] -> state
-    step: Callable[..., tuple[Any, dict]]  # key, state, batch [B V] -> state, info (a dict of scalars)
+    # key, state, inputs [N V], members of the minibatches [batches B], updates so far, which are as many for
+    # all seeds -> state, infos (a dict of [batches] each)
+    epoch: Callable[..., tuple[Any, dict]]
+
+
+def by_minibatch(init: Callable, step: Callable) -> Trainer:
+    """The trainer that takes one step after another: key, state, batch [B V], updates so far -> state, info
+    (a dict of scalars).
+    """
+
+    def epoch(key, state, inputs, order, n_before):
+        def one(state, numbered):
+            j, members = numbered
+            return step(jr.fold_in(key, j), state, inputs[members], n_before + j)
+
+        return jax.lax.scan(one, state, (jnp.arange(len(order), dtype=jnp.int32), order))
+
+    return Trainer(init, epoch)
 
 
 class Fitted(NamedTuple):
@@ -111,12 +128,18 @@ def fit(
     if fitted.over(n_epochs) or (fitted.n_epochs and enough(fitted)):
         return fitted
     draw = partial(minibatches, n_cases=inputs.shape[-2], batch_size=batch_size)
-    epoch, began = over_seeds(partial(one_epoch, trainer), (0, over, 0)), time.perf_counter()
-    epoch, _ = compile_ahead(epoch, fitted.state, inputs, draw(keys, jnp.int32(0)))
+    began, i = time.perf_counter(), jnp.int32(fitted.n_epochs)
+    epoch = over_seeds(partial(one_epoch, trainer), (0, over, 0, None))
+    epoch, _ = compile_ahead(epoch, fitted.state, inputs, draw(keys, i)[0], i)
     fitted = fitted._replace(compile_seconds=fitted.compile_seconds + time.perf_counter() - began)
+
+    def train(state, i):
+        drawn, following = draw(keys, i)
+        return *epoch(state, inputs, drawn, i), following
+
     while not fitted.over(n_epochs):
         due = min(fitted.n_epochs - fitted.n_epochs % report_every + report_every, n_epochs)
-        fitted = _report(fitted, lambda state, i: epoch(state, inputs, draw(keys, i)), due, measure)
+        fitted = _report(fitted, train, due, measure)
         monitor.epoch_done(phase, fitted, n_epochs)
         if enough(fitted):
             break
@@ -124,12 +147,15 @@ def fit(
 
 
 def _report(fitted: Fitted, epoch: Callable, due: int, measure: Callable | None) -> Fitted:
-    """Train until `due` epochs are done; one more entry in every curve."""
-    state, infos, began = fitted.state, [], time.perf_counter()
-    for i in range(fitted.n_epochs, due):
-        state, info = jax.block_until_ready(epoch(state, jnp.int32(i)))
-        infos.append(info)
+    """Train until `due` epochs are done, the host out of the way; one more entry in every curve."""
+    state, infos, i, began = fitted.state, [], jnp.int32(fitted.n_epochs), time.perf_counter()
+    with jax.transfer_guard("disallow"):
+        for _ in range(fitted.n_epochs, due):
+            state, info, i = epoch(state, i)
+            infos.append(info)
+        jax.block_until_ready(state)
     seconds = time.perf_counter() - began
+    infos = jax.device_get(infos)
     mean = jax.tree.map(lambda *each: np.mean(each, axis=0), *infos)
     scores = measure(state.params) if measure else {}
     diverged = _diverged(fitted, [*infos, scores], due)
@@ -168,21 +194,19 @@ def _no_numbers(params: PyTree, where: np.ndarray) -> PyTree:
     return jax.tree.map(replaced, params)
 
 
-def one_epoch(trainer, state, inputs, drawn):
-    """Every case once, in the order of its `minibatches`, but for the ragged tail that fills none."""
+def one_epoch(trainer, state, inputs, drawn, i):
+    """Epoch i: every case once, in the order of its `minibatches`, but for the ragged tail that fills none.
+    Gives the state, and the infos averaged over the minibatches.
+    """
     key, order = drawn
-
-    def step(state, numbered):
-        j, members = numbered
-        return trainer.step(jr.fold_in(key, j), state, inputs[members])
-
-    state, info = jax.lax.scan(step, state, (jnp.arange(len(order)), order))
-    return state, jax.tree.map(lambda x: jnp.mean(x.astype(jnp.float32), axis=0), info)
+    state, infos = trainer.epoch(key, state, inputs, order, i * len(order))
+    return state, jax.tree.map(lambda x: jnp.mean(x.astype(jnp.float32), axis=0), infos)
 
 
 @partial(jax.jit, static_argnames=("n_cases", "batch_size"))
 def minibatches(keys: Key[Array, " S"], i: Int[Array, ""], *, n_cases: int, batch_size: int):
-    """For each seed the key of the steps of epoch i, [S], and the members of its minibatches, [S batches B].
+    """For each seed the key of the steps of epoch i, [S], and the members of its minibatches, [S batches B];
+    and i + 1.
 
     A program of its own, so that fits of one size share it: it takes longer to compile than most trainers.
     """
@@ -191,7 +215,7 @@ def minibatches(keys: Key[Array, " S"], i: Int[Array, ""], *, n_cases: int, batc
         key_order, key_steps = jr.split(jr.fold_in(key, i))
         return key_steps, batch_order(key_order, n_cases, batch_size)
 
-    return jax.vmap(of_seed)(keys)
+    return jax.vmap(of_seed)(keys), i + 1
 
 
 def batch_order(key: Key[Array, ""], n_cases: int, batch_size: int) -> Int[Array, "batches B"]:

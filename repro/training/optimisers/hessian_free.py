@@ -16,7 +16,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
-from repro.training.fit import Trainer
+from repro.training.fit import Trainer, by_minibatch
 from repro.training.objective import Objective, gauss_newton, new_damping
 from repro.typed import choice
 
@@ -73,8 +73,8 @@ def hessian_free_trainer(objective: Objective, config: HessianFree) -> Trainer:
         flat, _ = ravel_pytree(params)
         return HessianFreeState(params, jnp.zeros_like(flat), jnp.asarray(config.damping, inputs.dtype))
 
-    def step(key, state, batch):
-        del key
+    def step(key, state, batch, n):
+        del key, n
         flat, unravel = ravel_pytree(state.params)
         value, gradient = jax.value_and_grad(lambda flat: objective.value(unravel(flat), batch))(flat)
         part = batch[: max(1, round(config.share * len(batch)))]
@@ -104,7 +104,7 @@ def hessian_free_trainer(objective: Objective, config: HessianFree) -> Trainer:
         damping = new_damping(state.damping, (reached - value) / promised, config.damp)
         return HessianFreeState(unravel(flat + length * chosen), solved.x, damping), info
 
-    return Trainer(init, step)
+    return by_minibatch(init, step)
 
 
 def marks(config: HessianFree) -> list[int]:

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.scipy.linalg import cho_factor, cho_solve
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
-from repro.training.fit import Trainer
+from repro.training.fit import Trainer, by_minibatch
 from repro.training.flops import backprop_flops
 from repro.training.objective import Objective, curvature_between, new_damping
 from repro.typed import choice
@@ -48,7 +48,6 @@ class KFACState(NamedTuple):
     factors: list[Factors]
     roots: list[Factors]  # Cholesky factors of the damped factors
     damping: Float[Array, ""]
-    n_updates: Int[Array, ""]
 
 
 class LayeredNetwork(NamedTuple):
@@ -76,14 +75,14 @@ def kfac_trainer(objective: Objective, network: LayeredNetwork, config: KFAC) ->
         ]
         nothing = optax.tree.zeros_like(params)
         damping = jnp.asarray(config.damping, inputs.dtype)
-        return KFACState(params, nothing, factors, factors, damping, jnp.int32(0))
+        return KFACState(params, nothing, factors, factors, damping)
 
-    def step(key, state, batch):
+    def step(key, state, batch, n):
         value, gradient = jax.value_and_grad(objective.value)(state.params, batch)
-        decay = jnp.minimum(1 - 1 / (state.n_updates + 1).astype(value.dtype), config.decay)
+        decay = jnp.minimum(1 - 1 / (n + 1).astype(value.dtype), config.decay)
         seen = statistics(key, network, objective, state.params, batch)
         factors = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.factors, seen)
-        due = (state.n_updates % config.period == 0) | (state.n_updates < 3)
+        due = (n % config.period == 0) | (n < 3)
         total = state.damping + objective.l2
         roots = jax.lax.cond(due, lambda: damped_roots(factors, total), lambda: state.roots)
         uphill = network.from_layers(precondition(network.to_layers(gradient), roots))
@@ -99,12 +98,11 @@ def kfac_trainer(objective: Objective, network: LayeredNetwork, config: KFAC) ->
                 state.damping, (objective.value(params, batch) - value) / promised, config.damp**config.period
             )
 
-        n = state.n_updates + 1
-        damping = jax.lax.cond(n % config.period == 0, adapt, lambda: state.damping)
+        damping = jax.lax.cond((n + 1) % config.period == 0, adapt, lambda: state.damping)
         info = {"loss": value, "damping": damping, "evaluations": update_cost(factors, len(batch), due)}
-        return KFACState(params, change, factors, roots, damping, n), info
+        return KFACState(params, change, factors, roots, damping), info
 
-    return Trainer(init, step)
+    return by_minibatch(init, step)
 
 
 def statistics(key, network: LayeredNetwork, objective: Objective, params, batch: Float[Array, "B V"]):

@@ -1,18 +1,16 @@
 """The line search of the 2006 program: Wolfe-Powell conditions by polynomial inter- and extrapolation.
 
 The method and its constants are those of Carl Rasmussen's `minimize` of 2001, to which the authors' program
-points; the code is ours. One function value with its gradient is computed per turn of a single loop.
+points; the code is ours. It never evaluates anything: it says what to try next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int
 
 from repro.typed import choice
 
@@ -37,61 +35,39 @@ class Point(NamedTuple):
     slope: Float[Array, ""]
 
 
-class Search(NamedTuple):
-    """State of a line search."""
+class Line(NamedTuple):
+    """State of a line search, before a trial."""
 
-    trial: Point
-    gradient: PyTree  # at the trial point
-    base: Point  # the point on the left from which the trial was reached
+    origin: Point  # step 0; its slope must be negative
+    base: Point  # the point on the left from which the trial is reached
     limit: Float[Array, ""]  # the smallest step known to be too far; infinite until there is one
-    evaluations: Int[Array, ""]
+    step: Float[Array, ""]  # of the trial
+    evaluations: Int[Array, ""]  # of this search so far
 
 
-def dot(a: PyTree, b: PyTree) -> Float[Array, ""]:
-    """The inner product of two parameter vectors."""
-    return jnp.asarray(optax.tree.vdot(a, b))
+def start_of(origin: Point, first_step: Float[Array, ""]) -> Line:
+    """A search from its origin."""
+    return Line(origin, origin, jnp.full_like(origin.value, jnp.inf), first_step, jnp.int32(0))
 
 
-def line_search(
-    how: WolfePowell,
-    value_and_grad: Callable,
-    params: PyTree,
-    direction: PyTree,
-    origin: Point,
-    first_step: Float[Array, ""],
-) -> tuple[Search, Bool[Array, ""]]:
-    """Search along `direction` from `params`; returns the last trial and whether it satisfies Wolfe-Powell.
+def accepted(how: WolfePowell, trial: Point, origin: Point) -> Bool[Array, ""]:
+    """Whether the trial satisfies the Wolfe-Powell conditions."""
+    return ~_too_far(how, trial, origin) & (trial.slope > how.sig * origin.slope)
 
-    `origin` is the function at step 0; its slope must be negative. All in the units of the loss.
-    """
 
-    def evaluate(step):
-        value, gradient = value_and_grad(optax.tree.add_scale(params, step, direction))
-        return Point(step, value, dot(gradient, direction)), gradient
-
-    def advance(search):
-        too_far = _too_far(how, search.trial, origin)
-        limit = jnp.where(too_far, search.trial.step, search.limit)
-        step = jnp.where(too_far, _interpolate(how, search, origin), _extrapolate(how, search))
-        base = jax.tree.map(lambda a, b: jnp.where(too_far, a, b), search.base, search.trial)
-        return Search(*evaluate(step), base, limit, search.evaluations + 1)
-
-    def unfinished(search):
-        return ~_accepted(how, search.trial, origin) & (search.evaluations <= how.max_evaluations)
-
-    start = Search(*evaluate(first_step), origin, jnp.full_like(first_step, jnp.inf), jnp.int32(1))
-    search = jax.lax.while_loop(unfinished, advance, start)
-    return search, _accepted(how, search.trial, origin)
+def further(how: WolfePowell, line: Line, trial: Point) -> Line:
+    """The search before its next trial, when this one was not accepted."""
+    too_far = _too_far(how, trial, line.origin)
+    limit = jnp.where(too_far, trial.step, line.limit)
+    step = jnp.where(too_far, _interpolate(how, line, trial), _extrapolate(how, line, trial))
+    base = jax.tree.map(lambda a, b: jnp.where(too_far, a, b), line.base, trial)
+    return Line(line.origin, base, limit, step, line.evaluations + 1)
 
 
 def _too_far(how: WolfePowell, trial: Point, origin: Point):
     """Beyond a minimum: the value is too high (or not a number) or the slope already rises too much."""
     low_enough = trial.value <= origin.value + trial.step * how.rho * origin.slope
     return ~low_enough | (trial.slope > -how.sig * origin.slope)
-
-
-def _accepted(how: WolfePowell, trial: Point, origin: Point):
-    return ~_too_far(how, trial, origin) & (trial.slope > how.sig * origin.slope)
 
 
 def _cubic(trial: Point, base: Point):
@@ -102,21 +78,21 @@ def _cubic(trial: Point, base: Point):
     return A, B, width
 
 
-def _interpolate(how: WolfePowell, search: Search, origin: Point):
+def _interpolate(how: WolfePowell, line: Line, trial: Point):
     """The minimum of a polynomial between base and trial, kept off both ends."""
-    trial, base = search.trial, search.base
+    base = line.base
     A, B, width = _cubic(trial, base)
     quadratic = width - 0.5 * base.slope * width**2 / (base.slope * width + trial.value - base.value)
     cubic = (jnp.sqrt(B * B - A * trial.slope * width**2) - B) / A
-    move = jnp.where(trial.value > origin.value, quadratic, cubic)
+    move = jnp.where(trial.value > line.origin.value, quadratic, cubic)
     move = jnp.where(jnp.isfinite(move), move, width / 2)
     return trial.step + jnp.clip(move, (1 - how.interpolate) * width, how.interpolate * width)
 
 
-def _extrapolate(how: WolfePowell, search: Search):
+def _extrapolate(how: WolfePowell, line: Line, trial: Point):
     """The minimum of a cubic beyond the trial, within `extrapolate` and short of the known limit."""
-    trial, limit = search.trial, search.limit
-    A, B, width = _cubic(trial, search.base)
+    limit = line.limit
+    A, B, width = _cubic(trial, line.base)
     move = -trial.slope * width**2 / (B + jnp.sqrt(B * B - A * trial.slope * width**2))
     bounded = jnp.isfinite(limit)
     farthest = jnp.where(bounded, limit - trial.step, trial.step * (how.extrapolate - 1))
