@@ -39,12 +39,17 @@ from repro.runs.config import (
 from repro.runs.experiment import Experiment, shorter
 from repro.training.contrastive import Contrastive
 from repro.training.greedy import Pretraining
-from repro.training.optimisers import Adam
+from repro.training.optimisers import Adam, ConjugateGradient
+from repro.training.optimisers.line_search import SEPTEMBER_2006
 
 NETWORK = Network((1000, 500, 250, 30))
 CG = Autoencoding(data="mnist", network=NETWORK)  # every default is the 2006 program's
 ADAM = replace(CG, optimiser=Adam(), batch_size=100, tuning=Rates((1e-4, 3e-4, 1e-3, 3e-3), n_epochs=(3, 10)))
 SECONDARY = Pretraining(contrastive=Contrastive(learning_rate=0.01))  # in a summary of the supporting text
+MINIMIZE_2006 = ConjugateGradient(line_search=SEPTEMBER_2006)
+PROGRAM_2006 = replace(
+    CG, start=Pretrained(Pretraining(climb="in flight")), optimiser=MINIMIZE_2006, minibatches="formed once"
+)
 
 VARIANTS = {
     "pretrained-cg": CG,
@@ -57,6 +62,8 @@ VARIANTS = {
     "mean-image": PrincipalComponents("mnist", 0),
     "pretrained-cg-2d": replace(CG, network=Network((1000, 500, 250, 2))),
     "pca-2d": PrincipalComponents("mnist", 2),
+    "pretrained-cg-minimize2006": replace(CG, optimiser=MINIMIZE_2006),
+    "pretrained-cg-program2006": PROGRAM_2006,
     "pretrained-cg-rate.01-sd.01": replace(CG, start=Pretrained(SECONDARY, scale=0.01)),
 }
 

@@ -71,15 +71,12 @@ def test_bytes_are_the_weights_in_each_pass_and_change_and_the_cases():
 
 
 def jax_states(key, means, linear):
-    """The hidden states that the trainer draws for a minibatch with this key: its first Gibbs step."""
-
-    def of_case(key, mean):
-        key_h, _ = jr.split(jr.fold_in(key, 0))
-        if linear:
-            return mean + jr.normal(key_h, mean.shape)
-        return jr.bernoulli(key_h, mean).astype(float)
-
-    return np.asarray(jax.vmap(of_case)(jr.split(key, len(means)), jnp.asarray(means)))
+    """The hidden states of a minibatch, as the first Gibbs step draws them."""
+    key_h, _ = jr.split(jr.fold_in(key, 0))
+    means = jnp.asarray(means)
+    return np.asarray(
+        means + jr.normal(key_h, means.shape) if linear else jr.bernoulli(key_h, means).astype(float)
+    )
 
 
 @pytest.mark.parametrize("sizes", [(12, 7), (9, 30)])

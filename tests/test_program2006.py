@@ -47,7 +47,7 @@ def small_cases():
 
 def keys(stream):
     """One seed; the address from which both programs start to count."""
-    return jax.vmap(jr.fold_in, (0, None))(jax.vmap(jr.key)(np.array([5])), stream)
+    return jax.vmap(jr.fold_in, (0, None))(jax.vmap(jr.key)(np.array([12])), stream)
 
 
 def epoch_keys(key, epoch):
@@ -67,17 +67,12 @@ def finetuning_order(epoch):
 
 @partial(jax.jit, static_argnames="linear")
 def jax_states(where, means, linear):
-    """The hidden states of one minibatch from the key of each case: its first Gibbs step, the hidden half."""
+    """The hidden states of one minibatch from its key: the first Gibbs step, the hidden half."""
     layer, epoch, batch = where
     _, key_steps = epoch_keys(jr.fold_in(keys(1)[0], layer), epoch)
 
-    def of_case(key, mean):
-        key_h, _ = jr.split(jr.fold_in(key, 0))
-        if linear:
-            return mean + jr.normal(key_h, mean.shape)
-        return jr.bernoulli(key_h, mean).astype(float)
-
-    return jax.vmap(of_case)(jr.split(jr.fold_in(key_steps, batch), len(means)), means)
+    key_h, _ = jr.split(jr.fold_in(jr.fold_in(key_steps, batch), 0))
+    return means + jr.normal(key_h, means.shape) if linear else jr.bernoulli(key_h, means).astype(float)
 
 
 SAME_CHANCE = program2006.Chance(
@@ -147,7 +142,7 @@ def test_pretraining_gives_the_weights_of_the_pipeline(both):
 
 
 def test_finetuning_gives_the_weights_of_the_pipeline(both):
-    """Programs that start one eps apart end 5e-13 apart after 36 line searches; this allows 40 times that."""
+    """Programs that start one eps apart end 3e-13 apart after 36 line searches; this allows 60 times that."""
     (_, theirs), (_, _, params, evaluations) = both
     assert theirs.evaluations == evaluations.tolist()
     assert len(set(theirs.evaluations)) > 3

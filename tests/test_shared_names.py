@@ -49,6 +49,7 @@ def names(
     start_scale=0.1,
     visible="binary",
     altered=None,
+    shuffle=True,
 ):
     """What the three layers of a small stack are called when they are shared.
 
@@ -67,7 +68,8 @@ def names(
     seen = Names([config.n_epochs, config.first_n_epochs or 0])
     inputs = jnp.ones((n_cases, sizes[0]))
     with jax.disable_jit():  # one operation at a time: there is nothing to compile for each change anew
-        trained = pretrain(keys(*seeds), config, stack_units(3, visible), stack, inputs, seen)
+        units = stack_units(3, visible)
+        trained = pretrain(keys(*seeds), config, units, stack, inputs, seen, shuffle=shuffle)
     assert (trained.seconds, trained.compile_seconds) == (3 * 2.0 * max(seen.n_epochs), 3 * 0.5)
     return seen.names
 
@@ -91,6 +93,8 @@ CHANGES = {  # name: (what is changed, the lowest layer that it changes)
         for name, value in OF_ALL_LAYERS.items()
     },
     "n_epochs": (pretraining(n_epochs=3), 0),
+    "climb": (pretraining(climb="in flight"), 0),
+    "shuffle": ({"shuffle": False}, 0),
     "batch_size": (pretraining(batch_size=5), 0),
     "first_learning_rate": (pretraining(first_learning_rate=0.01), 0),
     "first_n_epochs": (pretraining(first_n_epochs=3), 0),

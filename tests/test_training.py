@@ -15,7 +15,7 @@ from repro.models.stack import random_stack, stack_units
 from repro.training import fit as training
 from repro.training.backprop import backprop_trainer
 from repro.training.contrastive import Contrastive, contrastive_trainer
-from repro.training.fit import UNWATCHED, Monitor, batch_order, by_minibatch, fit
+from repro.training.fit import UNWATCHED, Monitor, batch_order, by_minibatch, fit, minibatches
 from repro.training.greedy import Pretraining, pretrain
 
 BINARY = Units()
@@ -182,6 +182,38 @@ def test_pretraining_climbs_on_hidden_means():
     second = fit(keys, trainer, stack[1], means, n_epochs=2, batch_size=5).state.params
     assert_same(whole.stack[1], second, rtol=1e-12)
     assert set(whole.curves) == {"reconstruction_error_layer1", "reconstruction_error_layer2"}
+
+
+def test_a_layers_data_are_met_in_flight_where_that_is_asked_for():
+    """By hand: the means under the weights before each minibatch of the last epoch."""
+    inputs = jr.uniform(jr.key(4), (20, 6))
+    config = Pretraining(n_epochs=2, batch_size=5, climb="in flight")
+    stack = jax.vmap(lambda key: random_stack(key, (6, 4, 2), 0.1))(seeds(1))
+    whole = pretrain(seeds(1), config, stack_units(2), stack, inputs, shuffle=False)
+    trainer = contrastive_trainer(Units(), Contrastive(), batch_size=5, steps_per_epoch=4)
+    keys = [jax.vmap(jr.fold_in, (0, None))(seeds(1), depth) for depth in range(2)]
+    first = fit(keys[0], trainer, stack[0], inputs, n_epochs=1, batch_size=5, shuffle=False).state
+    ((key,), _), _ = minibatches(keys[0], jnp.int32(1), n_cases=20, batch_size=5, shuffle=False)
+    order, state = jnp.arange(20).reshape(4, 5), jax.tree.map(lambda x: x[0], first)
+    met = []
+    for j in range(4):
+        before, _ = trainer.epoch(key, state, inputs, order[:j], jnp.int32(4)) if j else (state, None)
+        rbm = before.params
+        met.append(jax.nn.sigmoid(inputs[order[j]] @ rbm.weights + rbm.hidden_bias[None]))
+    top = contrastive_trainer(
+        Units(hidden="real"), Contrastive(learning_rate=0.001), batch_size=5, steps_per_epoch=4
+    )
+    means = jnp.concatenate(met)[None]
+    second = fit(keys[1], top, stack[1], means, n_epochs=2, batch_size=5, shuffle=False).state.params
+    assert_same(whole.stack[1], second, rtol=1e-12)
+
+
+def test_minibatches_that_are_formed_once_are_the_cases_as_they_lie():
+    for i in (0, 3):
+        (keys, order), _ = minibatches(seeds(2), jnp.int32(i), n_cases=7, batch_size=3, shuffle=False)
+        assert order.tolist() == [[[0, 1, 2], [3, 4, 5]]] * 2
+        drawn, _ = minibatches(seeds(2), jnp.int32(i), n_cases=7, batch_size=3)
+        assert np.array_equal(jr.key_data(keys), jr.key_data(drawn[0])), "what is drawn in a step is the same"
 
 
 def test_backprop_with_an_optax_optimiser_is_gradient_descent():

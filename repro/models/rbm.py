@@ -101,11 +101,11 @@ def sample_hidden(key: Key[Array, ""], units: Units, mean: Float[Array, "*B H"])
     return _noisy(key, units.hidden, mean)
 
 
-def sample_visible(key: Key[Array, ""], units: Units, mean: Float[Array, " V"]) -> Float[Array, " V"]:
+def sample_visible(key: Key[Array, ""], units: Units, mean: Float[Array, "*B V"]) -> Float[Array, "*B V"]:
     """States of the visible units with these means; counts are ∑ᵢ meanᵢ draws from one softmax."""
     if units.visible == "count":
-        n_words = jnp.round(jnp.sum(mean))
-        return jr.multinomial(key, n_words, mean / jnp.maximum(n_words, 1)).astype(mean.dtype)
+        n_words = jnp.round(jnp.sum(mean, axis=-1))
+        return jr.multinomial(key, n_words, mean / jnp.maximum(n_words, 1)[..., None]).astype(mean.dtype)
     return _noisy(key, units.visible, mean)
 
 

@@ -48,7 +48,7 @@ def autoencode(
 ) -> Outcome:
     """Start, fine-tune, score; one run per key."""
     inputs = {name: on_device(cases.inputs) for name, cases in cases_of(data, config.learns_from).items()}
-    train = inputs["train"]
+    train = inputs["train"] = in_order(config, inputs["train"])
     architecture = architecture_of(config, data)
     started = start(config, architecture, keys, train, monitor)
     measure, measure_compile_seconds = measures(architecture, started.params, inputs)
@@ -70,6 +70,14 @@ def autoencode(
     encode, decode = codes_and_reconstructions(architecture, fitted.state.params)
     found = retrieval(data, encode) if data.kind == "count" else {}
     return Outcome(metrics | found, curves, pictures(data, decode, encode))
+
+
+def in_order(config: Autoencoding, train: Float[Array, "N V"]) -> Float[Array, "N V"]:
+    """The training cases as they are cut into minibatches: where these are formed once, in an order that is
+    random but always the same.
+    """
+    once = config.minibatches == "formed once"
+    return jr.permutation(jr.key(0), train) if once else train
 
 
 def architecture_of(config: Autoencoding, data: Dataset) -> Architecture:
@@ -97,7 +105,15 @@ def start(
         return Started(jax.vmap(unroll)(stack), {})
     units = stack_units(len(stack), architecture.visible)
     with jax.default_matmul_precision(config.precision.pretraining):
-        trained = pretrain(streams(keys).pretraining, how.pretraining, units, stack, inputs, monitor)
+        trained = pretrain(
+            streams(keys).pretraining,
+            how.pretraining,
+            units,
+            stack,
+            inputs,
+            monitor,
+            shuffle=config.minibatches == "drawn anew",
+        )
     return Started(jax.vmap(unroll)(trained.stack), trained.curves, trained.seconds, trained.compile_seconds)
 
 
@@ -136,6 +152,7 @@ def finetune(
             inputs,
             n_epochs=length.n_epochs,
             batch_size=size,
+            shuffle=config.minibatches == "drawn anew",
             measure=measure,
             report_every=1 if length.flops else ceil(length.n_epochs / (config.n_reports or length.n_epochs)),
             enough=enough,

@@ -18,6 +18,9 @@ from repro.typed import NotNegative, Positive, choice, in_one_line
 Count = Annotated[int, Field(ge=1)]
 BY_KIND = Field(discriminator="kind"), BeforeValidator(lambda x: {"kind": x} if isinstance(x, str) else x)
 LearnsFrom = Literal["all", "train"]  # all training cases, or those without the validation cases
+Minibatches = Literal[
+    "drawn anew", "formed once"
+]  # every epoch, or for all seeds [hinton2006code, makebatches.m]
 Matmul = Literal["highest", "tensorfloat32", "BF16_BF16_F32", "TF32_TF32_F32_X3", "BF16_BF16_F32_X6"]
 
 
@@ -156,6 +159,7 @@ class Autoencoding:
     precision: Precision = Precision()
     n_reports: Count | None = None  # scores during fine-tuning; None: one after every epoch
     learns_from: LearnsFrom = "all"
+    minibatches: Minibatches = "drawn anew"
     kind: Literal["autoencoding"] = "autoencoding"
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from repro.models.autoencoder import loss_name
 from repro.runs.autoencoding import (
     architecture_of,
     costs,
+    in_order,
     measures,
     minibatch,
     pretraining_flops,
@@ -41,7 +42,7 @@ def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Mon
     """
     run, how = config.run, config.run.tuning
     assert how is not None
-    train, valid = on_device(data.train.inputs), on_device(data.valid.inputs)
+    train, valid = in_order(run, on_device(data.train.inputs)), on_device(data.valid.inputs)
     architecture = architecture_of(run, data)
     began = start(run, architecture, keys, train, monitor)
     size = minibatch(run, len(train))
@@ -65,6 +66,7 @@ def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Mon
                 train,
                 n_epochs=n_epochs,
                 batch_size=size,
+                shuffle=run.minibatches == "drawn anew",
                 measure=measure,
                 phase=f"fine-tuning at rate {', '.join(f'{rate:g}' for rate in rates)}",
                 monitor=monitor,

@@ -35,6 +35,7 @@ class ContrastiveState(NamedTuple):
     params: RBM
     opt_state: Any
     chains: Float[Array, "B V"] | None  # persistent only
+    hidden: Float[Array, "N H"] | None  # the hidden mean of each case when it was last learnt from
 
 
 def contrastive_gradient(
@@ -46,17 +47,18 @@ def contrastive_gradient(
     have <N h> for <h>. For real units -∂F/∂b is <v> - b and -∂F/∂c is <h> - c; the b and c are left out, for
     they cancel between the two phases. One product over the cases of both phases, signed, serves W.
     """
-    h_data, h_model = (jax.vmap(hidden_mean, (None, None, 0))(units, rbm, v) for v in (data, model))
+    h_data, h_model = _hidden_means(units, rbm, data), _hidden_means(units, rbm, model)
     v = jnp.concatenate([data, model])
     h = jnp.concatenate([-h_data / len(data), h_model / len(model)])
-    times = jax.vmap(bias_factor, (None, 0))(units, v)
-    return RBM(v.T @ h, model.mean(0) - data.mean(0), times @ h)
+    counted = h * jax.vmap(bias_factor, (None, 0))(units, v)[:, None]
+    return RBM(v.T @ h, model.mean(0) - data.mean(0), counted.sum(0))
 
 
 def contrastive_trainer(
-    units: Units, config: Contrastive, *, batch_size: int, steps_per_epoch: int
+    units: Units, config: Contrastive, *, batch_size: int, steps_per_epoch: int, keep_hidden: bool = False
 ) -> Trainer:
-    """Trains an RBM. Persistent chains, one per case of a minibatch, start at randomly drawn cases.
+    """Trains an RBM. Persistent chains, one per case of a minibatch, start at randomly drawn cases. The state
+    keeps the hidden means met on the way if asked to.
 
     Info: `reconstruction_error`, squared, summed over visible units, averaged over cases: of the k-step
     reconstruction, or for persistent chains of the one-step mean-field reconstruction.
@@ -65,7 +67,8 @@ def contrastive_trainer(
 
     def init(key, rbm, inputs):
         chains = jr.choice(key, inputs, (batch_size,)) if config.persistent else None
-        return ContrastiveState(rbm, optimiser.init(rbm), chains)
+        hidden = _hidden_means(units, rbm, inputs) if keep_hidden else None
+        return ContrastiveState(rbm, optimiser.init(rbm), chains, hidden)
 
     def step(key, state, batch, n):
         del n
@@ -77,20 +80,27 @@ def contrastive_trainer(
             updated = jax.tree.map(jnp.add, rbm, updates)
         reconstruction = model if chains is None else _mean_field_reconstruction(units, rbm, batch)
         info = {"reconstruction_error": jnp.sum((batch - reconstruction) ** 2, axis=1).mean()}
+        info |= {"hidden": _hidden_means(units, rbm, batch)} if keep_hidden else {}
         chains = None if chains is None else model
-        return ContrastiveState(updated, opt_state, chains), info
+        return ContrastiveState(updated, opt_state, chains, state.hidden), info
 
-    return by_minibatch(init, step)
+    def epoch(key, state, inputs, order, n_before):
+        state, infos = by_minibatch(init, step).epoch(key, state, inputs, order, n_before)
+        if keep_hidden:
+            state = state._replace(hidden=state.hidden.at[order].set(infos.pop("hidden")))
+        return state, infos
+
+    return Trainer(init, epoch)
 
 
 def _negative_phase(key, units, config, rbm, start):
     """States after k Gibbs steps; chains that persist are always sampled, never left as probabilities."""
     mean_field = config.mean_field and not config.persistent
+    return gibbs_chain(key, units, rbm, start, config.k, mean_field=mean_field)
 
-    def chain(key, v):
-        return gibbs_chain(key, units, rbm, v, config.k, mean_field=mean_field)
 
-    return jax.vmap(chain)(jr.split(key, len(start)), start)
+def _hidden_means(units, rbm, v):
+    return jax.vmap(hidden_mean, (None, None, 0))(units, rbm, v)
 
 
 def _mean_field_reconstruction(units, rbm, batch):

@@ -101,6 +101,7 @@ def fit(
     n_epochs: int,
     batch_size: int,
     measure: Callable[[PyTree], dict] | None = None,
+    shuffle: bool = True,
     report_every: int = 1,
     enough: Callable[[Fitted], bool] = lambda _: False,
     phase: str = "fit",
@@ -109,6 +110,7 @@ def fit(
     """Train for n_epochs on inputs shared by all seeds, [N V], or given for each, [S N V]; from
     parameters, or on from what training for fewer epochs has come to.
 
+    Minibatches are drawn anew for every epoch, or without `shuffle` are the cases as they lie, cut.
     `measure` maps params (leading axis S) to scores [S]; it is asked after every `report_every` epochs and
     after the last. A seed whose infos or scores are no longer finite has diverged: from that report on its
     parameters are not numbers either, so that whatever is made of them shows it, and the other seeds go on;
@@ -127,7 +129,7 @@ def fit(
     fitted = monitor.restore(phase, start)
     if fitted.over(n_epochs) or (fitted.n_epochs and enough(fitted)):
         return fitted
-    draw = partial(minibatches, n_cases=inputs.shape[-2], batch_size=batch_size)
+    draw = partial(minibatches, n_cases=inputs.shape[-2], batch_size=batch_size, shuffle=shuffle)
     began, i = time.perf_counter(), jnp.int32(fitted.n_epochs)
     epoch = over_seeds(partial(one_epoch, trainer), (0, over, 0, None))
     epoch, _ = compile_ahead(epoch, fitted.state, inputs, draw(keys, i)[0], i)
@@ -203,8 +205,10 @@ def one_epoch(trainer, state, inputs, drawn, i):
     return state, jax.tree.map(lambda x: jnp.mean(x.astype(jnp.float32), axis=0), infos)
 
 
-@partial(jax.jit, static_argnames=("n_cases", "batch_size"))
-def minibatches(keys: Key[Array, " S"], i: Int[Array, ""], *, n_cases: int, batch_size: int):
+@partial(jax.jit, static_argnames=("n_cases", "batch_size", "shuffle"))
+def minibatches(
+    keys: Key[Array, " S"], i: Int[Array, ""], *, n_cases: int, batch_size: int, shuffle: bool = True
+):
     """For each seed the key of the steps of epoch i, [S], and the members of its minibatches, [S batches B];
     and i + 1.
 
@@ -213,15 +217,20 @@ def minibatches(keys: Key[Array, " S"], i: Int[Array, ""], *, n_cases: int, batc
 
     def of_seed(key):
         key_order, key_steps = jr.split(jr.fold_in(key, i))
-        return key_steps, batch_order(key_order, n_cases, batch_size)
+        return key_steps, batch_order(key_order, n_cases, batch_size, shuffle=shuffle)
 
     return jax.vmap(of_seed)(keys), i + 1
 
 
-def batch_order(key: Key[Array, ""], n_cases: int, batch_size: int) -> Int[Array, "batches B"]:
-    """Which cases form which minibatch: a random permutation, cut; the ragged tail is dropped."""
+def batch_order(
+    key: Key[Array, ""], n_cases: int, batch_size: int, *, shuffle: bool = True
+) -> Int[Array, "batches B"]:
+    """Which cases form which minibatch: a random permutation, or the cases as they lie, cut; the ragged tail
+    is dropped.
+    """
+    cases = jr.permutation(key, n_cases) if shuffle else jnp.arange(n_cases)
     n_batches = n_cases // batch_size
-    return jr.permutation(key, n_cases)[: n_batches * batch_size].reshape(n_batches, batch_size)
+    return cases[: n_batches * batch_size].reshape(n_batches, batch_size)
 
 
 def over_seeds(function: Callable, in_axes: tuple) -> Callable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.random as jr
@@ -18,7 +18,12 @@ from repro.training.contrastive import Contrastive, contrastive_trainer
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
 from repro.typed import choice
 
-PROGRAM = 1  # one more whenever the same choices give other numbers: layers trained before are then not taken
+PROGRAM = 2  # one more whenever the same choices give other numbers: layers trained before are then not taken
+
+
+# a layer's data: the hidden means of the trained RBM below, or those met during its last epoch, while its
+# weights still moved   [hinton2006code, rbm.m]
+Climb = Literal["trained", "in flight"]
 
 
 @choice
@@ -31,6 +36,7 @@ class Pretraining:
     top_learning_rate: float = 0.001  # of the RBM with linear hidden units [hinton2006code, rbmhidlinear.m]
     first_learning_rate: float | None = None  # of the lowest RBM, where it is not that of the others
     first_n_epochs: int | None = None  # likewise
+    climb: Climb = "trained"
 
     def layer(self, depth: int, units: Units) -> tuple[Contrastive, int]:
         """How the RBM at this depth, with these units, is trained, and for how many epochs."""
@@ -60,14 +66,19 @@ def pretrain(
     stack: Stack,
     inputs: Float[Array, "N V"],
     monitor: Monitor = UNWATCHED,
+    *,
+    shuffle: bool = True,
 ) -> Pretrained:
     """Train the RBMs of `stack` (leading axis S), whose units are given, one after another, lowest first.
 
-    Each learns from the hidden means, not samples, of the trained RBM below. Stacks that begin alike, such
-    as those of networks that differ in the code layer alone, share the RBMs they have in common.
+    Each learns from the hidden means, not samples, of the RBM below; from minibatches that are drawn anew for
+    every epoch, or without `shuffle` are the cases as they lie, cut. Stacks that begin alike, such as those
+    of networks that differ in the code layer alone, share the RBMs they have in common; but not if data met
+    in flight are to be had, which are not kept with a trained RBM.
     """
     trained, curves, seconds, compile_seconds = [], {}, 0.0, 0.0
-    names = _names(keys, config, units, stack, inputs.shape)
+    names = _names(keys, config, units, stack, inputs.shape, shuffle)
+    in_flight = config.climb == "in flight"
     for depth, (kinds, rbm, name) in enumerate(zip(units, stack, names, strict=True)):
         contrastive, n_epochs = config.layer(depth, kinds)
         trainer = contrastive_trainer(
@@ -75,6 +86,7 @@ def pretrain(
             contrastive,
             batch_size=config.batch_size,
             steps_per_epoch=inputs.shape[-2] // config.batch_size,
+            keep_hidden=in_flight and depth + 1 < len(stack),
         )
         layer = f"layer{depth + 1}"
         fitted = fit(
@@ -84,11 +96,12 @@ def pretrain(
             inputs,
             n_epochs=n_epochs,
             batch_size=config.batch_size,
+            shuffle=shuffle,
             phase=layer,
-            monitor=monitor.sharing(name),
+            monitor=monitor if in_flight else monitor.sharing(name),
         )
         if depth + 1 < len(stack):
-            inputs = climb(kinds, fitted.state.params, inputs)
+            inputs = fitted.state.hidden if in_flight else climb(kinds, fitted.state.params, inputs)
         trained.append(fitted.state.params)
         curves |= {f"{curve}_{layer}": values for curve, values in fitted.curves.items()}
         seconds += float(fitted.seconds.sum())
@@ -96,12 +109,13 @@ def pretrain(
     return Pretrained(tuple(trained), curves, seconds, compile_seconds)
 
 
-def _names(keys, config: Pretraining, units, stack: Stack, shape: tuple[int, ...]) -> Iterator[str]:
+def _names(keys, config: Pretraining, units, stack: Stack, shape, shuffle: bool) -> Iterator[str]:
     """What each layer's training is known by: a digest of all that decides it but the data and the kind of
     device, the layers below included.
     """
     precision = jax.config.values["jax_default_matmul_precision"]
-    digest = hashlib.sha256(repr((PROGRAM, precision, shape, config.batch_size)).encode())
+    always = PROGRAM, precision, shape, config.batch_size, shuffle, config.climb
+    digest = hashlib.sha256(repr(always).encode())
     digest.update(np.asarray(jr.key_data(keys)).tobytes())
     for depth, (kinds, rbm) in enumerate(zip(units, stack, strict=True)):
         digest.update(repr((kinds, *config.layer(depth, kinds))).encode())

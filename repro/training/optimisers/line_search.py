@@ -27,6 +27,9 @@ class WolfePowell:
     max_evaluations: int = 20  # per line search, after the first trial
 
 
+SEPTEMBER_2006 = WolfePowell(rho=0.05, sig=0.1, ratio=10.0)  # the constants of that release of `minimize`
+
+
 class Point(NamedTuple):
     """The function on the line, at one step from the start."""
 
