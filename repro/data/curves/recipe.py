@@ -13,7 +13,7 @@ import numpy as np
 from repro.data.curves import pen
 from repro.data.recipe import Arrays, Recipe
 
-VERSION = "1.0.0"
+VERSION = "2.0.0"
 FULL = {"train": (0, 16_000), "valid": (16_000, 20_000), "test": (20_000, 30_000)}
 SMALL = {"train": (30_000, 32_000), "valid": (32_000, 32_500), "test": (32_500, 33_000)}
 
@@ -46,7 +46,7 @@ RECIPE = Recipe(
     kind="binary",
     origin="drawn by repro",
     unit=255,
-    checksum="058f44166bad6832b9090570e2c70ba641fa3a06445d8ffb9f237933b2fc612e",
+    checksum="63314d4032a8b5d0b03144122c6b28c0178d3ed7a0ce3ffae3feaba94a491bea",
     decode=decode,
 )
 SAMPLE = Recipe(
@@ -56,7 +56,7 @@ SAMPLE = Recipe(
     kind="binary",
     origin="drawn by repro",
     unit=255,
-    checksum="499756e4d52f05690cef3e4d72832f549f4d4a47035ea37375677756f70df8ed",
+    checksum="4424b807ed2fbd3a3009e4a895f96d1cf2ae81aeb5eee524377a5223268a85f5",
     decode=decode_sample,
     installed=lambda: Path(pen.__file__),
 )
