@@ -41,8 +41,7 @@ TINY = Autoencoding(
 )
 
 
-@pytest.fixture
-def data():
+def made_up():
     draw = np.random.default_rng(3)
 
     def cases(n):
@@ -50,6 +49,11 @@ def data():
         return Cases((pixels / pixels.max()).astype(np.float32), np.arange(n, dtype=np.int32) % 10)
 
     return Dataset("made up", "embedded", "binary", "0", cases(40), cases(10), cases(20))
+
+
+@pytest.fixture
+def data():
+    return made_up()
 
 
 def keys(*seeds):

@@ -22,7 +22,7 @@ from repro.models.stack import random_stack, stack_units
 from repro.runs.config import Autoencoding, FanIn, Flops, Gaussian, Glorot, He, Pretrained, Sparse
 from repro.runs.outcome import Outcome, cases_of, for_each, on_device, pictures, retrieval
 from repro.training.descent import evaluations_per_update, trainer
-from repro.training.fit import UNWATCHED, Fitted, Monitor, compile_ahead, fit, over_seeds
+from repro.training.fit import UNWATCHED, Fitted, Monitor, compile_ahead, fit, over_seeds, place
 from repro.training.flops import backprop_flops, stack_flops
 from repro.training.greedy import pretrain
 
@@ -193,7 +193,9 @@ def measures(architecture: Architecture, params, inputs: dict[str, Array]) -> tu
 
     They are computed in float32 whatever training rounds to.
     """
-    lifted = over_seeds(partial(scores, architecture), (0, None))
+    lifted, n_seeds = over_seeds(partial(scores, architecture), (0, None)), len(jax.tree.leaves(params)[0])
+    params = place(n_seeds, params, 0)
+    inputs = {name: place(n_seeds, some, None) for name, some in inputs.items()}
     with jax.default_matmul_precision("highest"):
         compiled = {name: compile_ahead(lifted, params, some) for name, some in inputs.items()}
 

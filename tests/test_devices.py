@@ -1,0 +1,55 @@
+"""Seeds on several devices of one machine: the same numbers as on one."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+PROGRAM = """
+import sys
+import jax
+import numpy as np
+from test_arms import TINY, keys, made_up
+from repro.runs.config import Glorot
+from dataclasses import replace
+from repro.runs.programs import PROGRAMS
+from repro.training.optimisers import Adam
+
+assert jax.device_count() == int(sys.argv[1])
+found = {}
+arms = {"cg": TINY, "adam": replace(TINY, start=Glorot(), optimiser=Adam(0.01))}
+for name, arm in arms.items():
+    outcome = PROGRAMS[type(arm)](arm, made_up(), keys(0, 1, 2, 3))
+    found |= {f"{name} {key}": value for key, value in (outcome.metrics | outcome.curves).items()}
+np.savez(sys.argv[2], **found)
+"""
+
+
+def run(n_devices, path):
+    """Four seeds of some arms, in a process that has so many devices."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={n_devices}"
+    environment = os.environ | {
+        "XLA_FLAGS": flags,
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    words = [sys.executable, "-c", PROGRAM, str(n_devices), str(path)]
+    ended = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return dict(np.load(path))
+
+
+def test_as_many_devices_share_the_seeds_as_can_evenly(monkeypatch):
+    monkeypatch.setattr(jax, "local_device_count", lambda: 4)
+    monkeypatch.setattr(jax, "local_devices", lambda: [jax.devices()[0]] * 4)
+    shares = {n: mesh_of(n) for n in (1, 2, 5, 6, 8)}
+    assert {n: mesh.size if mesh else 1 for n, mesh in shares.items()} == {1: 1, 2: 2, 5: 1, 6: 3, 8: 4}
+
+
+def test_seeds_on_four_devices_are_the_seeds_on_one(tmp_path):
+    one, four = (run(n, tmp_path / f"{n}.npz") for n in (1, 4))
+    assert one.keys() == four.keys()
+    for name, values in one.items():
+        if "seconds" not in name:
+            np.testing.assert_allclose(four[name], values, rtol=1e-4, err_msg=name)  # CG amplifies rounding
