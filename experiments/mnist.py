@@ -4,7 +4,8 @@ Claim       An autoencoder pretrained layer by layer as a stack of RBMs and fine
             gradients reconstructs MNIST test digits from 30 numbers with a squared error of 3.00, where
             PCA needs 13.87 and logistic PCA 8.01   [hinton2006science, fig. 2B]
 Deviations  1. float32 where the authors' program computes in float64.
-            2. Minibatches are drawn anew each epoch; the authors' are drawn once.
+            2. Minibatches are drawn anew each epoch; the authors' are drawn once. The variant
+               "pretrained-cg-program2006" has theirs, and with it what 3 and 6 say of their program.
             3. A layer learns from the hidden means of the finished RBM below; the authors' from those
                met during its last epoch.
             4. After a failed line search the next starts down the gradient where the parameters are;
@@ -12,7 +13,8 @@ Deviations  1. float32 where the authors' program computes in float64.
             5. A value that is not a number counts as too far; the authors' line search goes on beyond it.
                Cross-entropies are computed from log odds; the authors' from probabilities.
             6. Which release of Rasmussen's minimize made the paper's numbers is not known; ours follows
-               that of 2001, whose constants are SIG .5, RHO .01, RATIO 100 (2006: .1, .05, 10).
+               that of 2001, whose constants are SIG .5, RHO .01, RATIO 100. The variant
+               "pretrained-cg-minimize2006" has those of September 2006: .1, .05, 10.
             7. Logistic PCA is fitted like the autoencoder, from a Gaussian start with conjugate
                gradients; the paper does not say how.
             8. Epochs: as many as the records say; the paper has 200.

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
+
+from repro.training.fit import mesh_of
 
 PROGRAM = """
 import sys
