@@ -66,13 +66,15 @@ def densest(points: np.ndarray) -> np.ndarray:
 def _names(axes: Axes, middles: np.ndarray, looks: Looks) -> None:
     longest = max(len(name) for name, _ in looks.values())
     shape, edge = (max(1, longest / 2), 1), 0.013 * longest  # a name's width in heights; half of it
-    places = shape * house.apart(middles / shape, 0.06, np.divide(edge, shape), np.divide(1 - edge, shape))
+    limits = np.divide(edge, shape), np.divide(1 - edge, shape)
+    moved = np.linalg.norm(shape * house.apart(middles / shape, 0.06, *limits) - middles, axis=1) > 0.03
+    places = shape * house.apart(middles / shape, 0.06, *limits, middles[moved] / shape)
     outline = [withStroke(linewidth=2.5, foreground="white")]
     for place, middle, (name, colour) in zip(places, middles, looks.values(), strict=True):
         if np.linalg.norm(place - middle) > 0.03:
             for look in ({"color": "white", "lw": 2.4}, {"color": "#222222", "lw": 0.8}):
                 axes.plot(*np.transpose([place, middle]), **look)
-            axes.plot(*middle, "o", ms=4, mfc=colour, mec="#222222", mew=0.8)
+            axes.plot(*middle, "o", ms=4, mfc=colour, mec="#222222", mew=0.8, zorder=4)  # over all names
         axes.text(*place, name, ha="center", va="center", weight="bold", size=8, path_effects=outline)
 
 

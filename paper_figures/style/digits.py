@@ -39,6 +39,7 @@ def draw(frame: Frame, variant: str, name: str) -> Figure:
     axes = figure.add_axes(((6.5 - wide) / 13, 0.06 / tall, wide / 6.5, wide / tall), xticks=[], yticks=[])
     axes.imshow(canvas(images[shown], corners[shown]), cmap="gray_r", vmin=0, vmax=255)
     axes.images[0].set(interpolation="nearest", gid=variant)
+    axes.spines[:].set_visible(True)
     look = {"color": arms.colour(panel.score), "gid": variant, "size": 7.5}
     axes.set_title(f"{name}, test squared error {result(panel.score)}", **look)
     n, beyond = len(images), len(images) - len(inside)
