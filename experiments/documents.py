@@ -18,6 +18,8 @@ Deviations  1 to 6. As in experiments/mnist.py; the loss is -sum p log p^ over w
                 corpus of Fig. 4. What it was given in the paper is not known to us: ours sees log(1 + count),
                 as LSA does, scaled to length 1, so that nearest means the largest cosine, as in retrieval. It
                 learns from the first 10,000 training stories at most, and places test stories among them.
+                Where some stories have only each other for neighbours, several embeddings are as good, and
+                rounding picks one: other machines may differ in the third digit of a precision.
 Tuning      Adam's rate: four candidates, each fine-tuned for 20 epochs on the training stories without the
             validation stories from the arm's own start with seed 0, chosen by the validation cross-entropy;
             a record of its own. LLE's number of neighbours: four candidates, chosen by the precision at 7 of
