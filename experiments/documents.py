@@ -1,8 +1,9 @@
-"""Deep autoencoders of documents, word counts: Fig. 4.
+"""Deep autoencoders of documents, word counts: Fig. 4, and Fig. S5 of the supporting text.
 
 Claim       Ten numbers from the pretrained 2000-500-250-125-10 autoencoder find documents of the same class
             better than ten numbers from LSA do at every rank, and at most ranks better than fifty; in two
-            dimensions the classes lie apart as they do not in LSA   [hinton2006science, fig. 4]
+            dimensions the classes lie apart as they do not in LSA   [hinton2006science, fig. 4]; ten
+            numbers from locally linear embedding (LLE) find fewer than the autoencoder's do [fig. S5]
 Deviations  1 to 6. As in experiments/mnist.py; the loss is -sum p log p^ over words, in nats.
             16. The paper's corpus, RCV1-v2, must be applied for. Where its files are not in the data folder
                 the corpus is Reuters-21578 alone, 11,367 stories of 1987 where RCV1-v2 has 804,414; the
@@ -13,9 +14,16 @@ Deviations  1 to 6. As in experiments/mnist.py; the loss is -sum p log p^ over w
                 unrolled network is fed with the counts, so its first layer needs no factor.
             19. The quick profile's corpus is the 395 stories of RCV1 that the package lda carries; their
                 class is the country in the title.
+            44. Fig. S5 has 20 newsgroups, which are not among the data sets here: LLE is compared on the
+                corpus of Fig. 4. What it was given in the paper is not known to us: ours sees log(1 + count),
+                as LSA does, scaled to length 1, so that nearest means the largest cosine, as in retrieval. It
+                learns from the first 10,000 training stories at most, and places test stories among them.
+                Where some stories have only each other for neighbours, several embeddings are as good, and
+                rounding picks one: other machines may differ in the third digit of a precision.
 Tuning      Adam's rate: four candidates, each fine-tuned for 20 epochs on the training stories without the
             validation stories from the arm's own start with seed 0, chosen by the validation cross-entropy;
-            a record of its own.
+            a record of its own. LLE's number of neighbours: four candidates, chosen by the precision at 7 of
+            the validation stories; in its record.
 Run         repro run documents --profile paper
 """
 
@@ -29,7 +37,17 @@ import numpy as np
 from experiments import faces
 from repro.evaluation.retrieval import RANKS
 from repro.report.verdicts import Claim, Condition, Evidence, Lack, Measured, combine, largest, ratio
-from repro.runs.config import Autoencoding, Config, Epochs, Gaussian, Glorot, Network, Rates, SemanticAnalysis
+from repro.runs.config import (
+    Autoencoding,
+    Config,
+    Epochs,
+    Gaussian,
+    Glorot,
+    LocallyLinear,
+    Network,
+    Rates,
+    SemanticAnalysis,
+)
 from repro.runs.experiment import Experiment, shorter
 from repro.training.optimisers import Adam
 
@@ -48,6 +66,7 @@ def arms(corpus: str) -> dict[str, Config]:
         "pretrained-adam": adam,
         "lsa-10": SemanticAnalysis(corpus, 10),
         "lsa-50": SemanticAnalysis(corpus, 50),
+        "lle-10": LocallyLinear(corpus, 10),
         "pretrained-cg-2d": replace(cg, network=Network((500, 250, 125, 2))),
         "lsa-2d": SemanticAnalysis(corpus, 2),
     }
@@ -75,6 +94,7 @@ EXPECTED = {
     "pretrained-adam": (0.30, 0.42),
     "lsa-10": (0.37, 0.40),
     "lsa-50": (0.36, 0.39),
+    "lle-10": (0.37, 0.43),
     "pretrained-cg-2d": (0.20, 0.32),
     "lsa-2d": (0.18, 0.21),
 }
@@ -83,12 +103,12 @@ EXPECTED = {
 EXPERIMENT = Experiment(
     name="documents",
     claim="The same procedure learns word counts: its codes find documents of a class better than LSA's do",
-    artefact="hinton2006science, Fig. 4",
+    artefact="hinton2006science, Fig. 4 and Fig. S5",
     variants=VARIANTS,
     quick=quick,
     expected={(f"rcv1/{arm}", "test_precision_at_7"): limits for arm, limits in EXPECTED.items()},
     scores=("test_precision_at_1", "test_precision_at_7", "test_precision_at_127"),
-    figures=("fig_4a", "fig_4bc"),
+    figures=("fig_4a", "fig_4bc", "fig_s5"),
     claims=("C9",),
 )
 

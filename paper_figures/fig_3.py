@@ -1,7 +1,7 @@
 """Fig. 3 of hinton2006science: 500 test digits of each class as two numbers.
 
 Left the first two principal components, right the codes of the pretrained 784-1000-500-250-2 autoencoder,
-of the lowest seed. Each class has a colour, and its digit stands at its median; where two would overlap
+of the lowest seed. Each class has a colour, and its digit stands where it is densest; where two would overlap
 they are pushed aside, and a line leads back. Limits are the 0.5th and 99.5th percentile of each axis and a
 margin, because a linear code unit may send a few digits far away: these are left out, and counted above.
 What to look for: the autoencoder's classes lie apart where those of PCA lie upon each other.

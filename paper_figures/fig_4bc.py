@@ -1,11 +1,11 @@
 """Figs. 4B and 4C of hinton2006science: test documents as two numbers.
 
 Left by LSA, right by the pretrained autoencoder with a code of two units, of the lowest seed; up to 500
-documents of each class. The eight classes with the most test documents have a colour and stand named at
-their medians; where two would overlap they are pushed aside, and a line leads back. All others are light
-grey and lie behind. Limits are the 0.5th and 99.5th percentile of each axis and a margin. Above each: which
-fraction of a document's seven nearest are of its class, over all test documents and n seeds. What to look
-for: whether the classes lie apart in the autoencoder's picture where they lie upon each other in LSA's.
+documents of each class. The eight classes with the most test documents have a colour and stand named
+where they are densest; where two would overlap they are pushed aside, and a line leads back. All others are
+light grey and lie behind. Limits are the 0.5th and 99.5th percentile of each axis and a margin. Above each:
+which fraction of a document's seven nearest are of its class, over all test documents and n seeds. What to
+look for: whether the classes lie apart in the autoencoder's picture where they lie upon each other in LSA's.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from paper_figures.style import arms, codes, house
-from paper_figures.style.corpus import corpus, precision_at
 from paper_figures.style.evidence import pictured, require, scores
+from paper_figures.style.retrieval import corpus, precision_at
 from paper_figures.style.wording import about, effort
 from repro.report.frame import Frame, select
 

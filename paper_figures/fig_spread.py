@@ -44,7 +44,8 @@ def draw(frame: Frame) -> Figure:
         _training(left, curves(frame, own, [LOSS]), own)
         _finals(right, own)
     scores = pd.DataFrame([own.iloc[0].to_dict() | {"n": len(own)} for own in found])
-    house.head(figure, frame, about(scores))
+    bar, dotted = "bar: one standard deviation to either side", f"dotted: {WORST_OVER_BEST} times the best"
+    house.head(figure, frame, about(scores, bar, f"{dotted}, which C11 allows the worst"))
     return figure
 
 

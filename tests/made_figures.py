@@ -39,6 +39,7 @@ def made_up(experiment, variant, seed, n_epochs=N_EPOCHS):
     arrays = {"example_inputs": images, "example_reconstructions": rng.permutation(images)}
     if experiment == "documents":
         arrays, metrics = {}, metrics | {f"test_precision_at_{k}": rng.uniform() for k in RANKS}
+        metrics |= {"n_neighbors": 10.0} if config.kind == "lle" else {}
     if experiment in ("mnist", "documents") and 2 in code_of(config):
         arrays |= {"codes": rng.normal(size=(len(LABELS), 2)).astype(np.float32), "code_labels": LABELS}
         arrays |= {"class_names": np.array([f"class {c}" for c in range(10)])}

@@ -190,6 +190,16 @@ def test_the_spread_is_that_of_the_records(frame):
     assert finals.get_color() == arms.COLOURS["sparse"]
 
 
+def test_the_bar_and_the_dotted_line_of_the_spread_are_explained(frame):
+    figure = FIGURES["fig_spread"].draw(frame)
+    line = figure.get_suptitle()
+    assert "bar: one standard deviation" in line and "dotted: 1.3 times the best" in line
+    right = figure.axes[1]
+    best = min(LOSSES["curves"]) / np.mean(LOSSES["curves"])
+    [dotted] = [line for line in right.get_lines() if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(dotted.get_xdata(), 1.3 * best - 1)
+
+
 def test_a_tiny_spread_is_not_said_to_be_nothing(tmp_path):
     made = [run("spread", "curves/sparse-nag", 1.0, seed=seed, loss=100 + 1e-3 * seed) for seed in range(2)]
     written = " ".join(texts(FIGURES["fig_spread"].draw(frame_of(tmp_path, made, "paper"))))

@@ -1,6 +1,7 @@
 """Same bytes when redrawn, numbers from the frame, one colour per start, a line when records are missing."""
 
 import re
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from itertools import combinations, pairwise
@@ -14,6 +15,7 @@ from made_figures import (
     DIGITS,
     ERROR,
     EXPERIMENTS,
+    LABELS,
     N_EPOCHS,
     N_SEEDS,
     PATCHES,
@@ -28,11 +30,12 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from paper_figures import all_figures
-from paper_figures.style import arms, codes, evidence, house
+from paper_figures.style import arms, codes, digits, evidence, house, retrieval
 from paper_figures.style.house import figures_folder, save
 from paper_figures.style.wording import in_print, number
 from repro.cli.figures import figures
-from repro.errors import RecordsMissingError, UserError
+from repro.data.dataset import Cases, Dataset
+from repro.errors import DataUnavailableError, RecordsMissingError, UserError
 from repro.models.autoencoder import Activation
 from repro.report.tables import read_published
 from repro.runs.config import Start
@@ -53,8 +56,14 @@ NEEDS = {  # of each figure: its experiment, and a variant without which there i
     "fig_learning_curves": ("mnist", "mean-image"),
     "fig_s1": ("curves", "gaussian-cg-shallow"),
     "fig_s2": ("curves", "pretrained-cg-108-6"),
+    "fig_s3": ("mnist", "pretrained-cg-2d"),
+    "fig_s4": ("mnist", "pca-2d"),
+    "fig_s5": ("documents", "rcv1/lle-10"),
 }
-BY_FACTS = ("fig_4a", "fig_4bc", "fig_code_size", "fig_learning_curves")  # they know no variant's name
+# they know no variant's name
+BY_FACTS = ("fig_4a", "fig_4bc", "fig_s5", "fig_code_size", "fig_learning_curves")
+OF_ONE = ("fig_s3", "fig_s4")  # they show one variant
+images_of = digits.images_of  # itself, not what stands for it in other tests
 
 
 @cache
@@ -66,6 +75,14 @@ def all_made():
 def frame(tmp_path_factory):
     """Two seeds of every variant of every experiment."""
     return frame_of(tmp_path_factory.mktemp("results"), all_made())
+
+
+@pytest.fixture(autouse=True)
+def pictures(monkeypatch):
+    """The first digit of each class stands for all of them, wherever figures draw digits at their codes."""
+    images = DIGITS.reshape(-1, 28, 28)[LABELS]
+    monkeypatch.setattr(digits, "images_of", lambda *_: images)
+    return images
 
 
 def made_of(name):
@@ -112,6 +129,7 @@ def test_published_numbers_are_those_of_the_table(name, frame, monkeypatch):
 PRINTED = [("fig_1", "gaussian-cg", f"{ERROR}_before"), ("fig_1", "pretrained-cg", f"{ERROR}_before")]
 PRINTED += [("fig_1", "pretrained-cg", ERROR), ("fig_2a", "logistic-pca-6", ERROR)]
 PRINTED += [("fig_2b", "pretrained-cg", ERROR), ("fig_2c", "pca", ERROR), ("fig_3", "pca-2d", ERROR)]
+PRINTED += [("fig_s3", "pca-2d", ERROR), ("fig_s4", "pretrained-cg-2d", ERROR)]
 PRINTED += [("fig_s1", "gaussian-cg", ERROR), ("fig_s2", "pretrained-cg-108-6", ERROR)]
 PRINTED += [("fig_learning_curves", "pretrained-adam", ERROR)]
 
@@ -129,6 +147,8 @@ def test_lines_are_means_over_seeds(frame):
 
     precisions = [mean("documents", "rcv1/lsa-50", f"test_precision_at_{k}") for k in RANKS]
     np.testing.assert_allclose(heights("fig_4a", "rcv1/lsa-50"), precisions, rtol=1e-6)
+    precisions = [mean("documents", "rcv1/lle-10", f"test_precision_at_{k}") for k in RANKS]
+    np.testing.assert_allclose(heights("fig_s5", "rcv1/lle-10"), precisions, rtol=1e-6)
     by_size = [mean("code_size", f"curves/pca-{size}") for size in (2, 6, 10, 18, 30, 60)]
     np.testing.assert_allclose(heights("fig_code_size", "curves/pca-2"), by_size, rtol=1e-6)
     for name, variant in (("fig_s1", "gaussian-cg-shallow"), ("fig_s2", "pretrained-cg-108-6")):
@@ -138,7 +158,8 @@ def test_lines_are_means_over_seeds(frame):
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_says_data_length_n_and_device(name, frame):
     line = drawn(name, frame).get_suptitle()
-    assert re.search(r"MNIST|curves|faces|Reuters", line) and f"{N_EPOCHS} epochs of fine-tuning" in line
+    assert re.search(r"MNIST|curves|faces|Reuters", line)
+    assert name == "fig_s3" or f"{N_EPOCHS} epochs of fine-tuning" in line, "of PCA there are none"
     assert f"n {N_SEEDS}" in line and "abacus" in line
 
 
@@ -148,7 +169,7 @@ def test_what_has_not_been_run_is_left_out(name, tmp_path):
     some = frame_of(tmp_path, [made for made in made_of(name) if made[0].variant != lacking])
     figure = drawn(name, some)
     assert lacking not in {artist.get_gid() for artist in figure.findobj()}
-    if name not in BY_FACTS:
+    if name not in (*BY_FACTS, *OF_ONE):
         assert "not run" in " ".join(text.get_text() for text in figure.findobj(Text))
 
 
@@ -232,15 +253,171 @@ def test_points_beyond_the_frame_are_left_out_and_counted(frame):
     assert f"{n_all - len(shown)} of {n_all} beyond the frame" in axes.get_title()
 
 
+def test_no_point_is_cut_by_the_frame(frame):
+    for name in ("fig_3", "fig_4bc"):
+        for axes in drawn(name, frame).axes:
+            side = 72 * axes.get_window_extent().width / axes.figure.dpi / np.ptp(axes.get_xlim())
+            [points] = axes.collections
+            reach = np.sqrt(points.get_sizes().max()) / 2 / side
+            places = points.get_offsets()
+            assert places.min() - reach > axes.get_xlim()[0] and places.max() + reach < axes.get_xlim()[1]
+
+
+def test_a_name_stands_among_its_class_and_not_in_the_hole_of_it():
+    angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 100)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    place = codes.densest(ring)
+    assert np.linalg.norm(np.median(ring, axis=0)) < 0.3
+    near = np.argsort(np.linalg.norm(ring - place, axis=1))
+    radii = [np.sort(np.linalg.norm(ring - point, axis=1))[24] for point in ring]
+    assert np.linalg.norm(ring[near[24]] - place) == min(radii)
+    np.testing.assert_array_equal(codes.densest(np.array([[2.0, 3.0]])), [2, 3])
+
+
+def test_digits_are_drawn_by_lot_where_there_is_room_and_nowhere_else():
+    corners = np.random.default_rng(0).integers(0, 200, (400, 2))
+    kept = digits.with_room(corners, 28)
+    apart = np.abs(corners[:, None] - corners[kept]).max(axis=-1)
+    assert np.all(apart[kept] + 28 * np.eye(len(kept)) >= 28), "two overlap"
+    assert np.all(np.delete(apart, kept, axis=0).min(axis=1) < 28), "one that is left out had room"
+    assert list(kept) != sorted(kept), "the first classes come first"
+    np.testing.assert_array_equal(digits.with_room(corners, 28), kept)
+
+
+def test_a_digit_stands_with_its_middle_at_its_code(frame, pictures):
+    figure = drawn("fig_s3", frame)
+    [axes] = figure.axes
+    [image] = axes.images
+    shown = image.get_array()
+    box = axes.get_window_extent()
+    dots = 200 / figure.dpi
+    np.testing.assert_allclose([box.width * dots, box.height * dots], shown.shape, atol=1e-6)
+    found = 0
+    low, high = np.percentile(codes_of := made_up("mnist", "pca-2d", 0)[1]["codes"], [0.5, 99.5], axis=0)
+    for picture, (x, y) in zip(pictures, (codes_of - low) / (high - low), strict=True):
+        row, column = (round(1232 * place - 14) for place in (1 - (y + 0.05) / 1.1, (x + 0.05) / 1.1))
+        whole = min(row, column) >= 0 and max(row, column) <= 1232 - 28
+        found += whole and np.array_equal(shown[row : row + 28, column : column + 28], picture)
+    assert f"{found} of {len(pictures)} digits" in figure.get_suptitle() and found > 100
+
+
+@pytest.fixture
+def recorded():
+    """Twelve digits of three classes in random order, and what a figure knows of a run of them."""
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 3, 5], 4)).astype(np.int32)
+    x = np.random.default_rng(1).integers(0, 256, (12, 784)).astype(np.float32) / 255
+    few = Cases(x[:3], labels[:3])
+    data = Dataset("mnist", "full", "binary", "0", few, few, Cases(x, labels))
+    arrays = {"code_labels": np.sort(labels).astype(np.uint8)}
+    panel = evidence.Picture(SimpleNamespace(data="mnist", path="mnist/pca-2d.seed0.json"), arrays)
+    record = SimpleNamespace(experiment="mnist", provenance={"data_sha256": "0"})
+    return data, panel, SimpleNamespace(small=False, record=lambda path: record)
+
+
+def stored(monkeypatch, data, ready=True):
+    """As if this data set were on this machine, or not."""
+    status = SimpleNamespace(name="mnist", source="full", ready=ready)
+    monkeypatch.setattr("repro.data.status", lambda: [status])
+    monkeypatch.setattr("repro.data.load", lambda name, embedded: data)
+
+
+def test_pictures_are_those_that_the_codes_are_of(recorded, monkeypatch):
+    data, panel, frame = recorded
+    stored(monkeypatch, data)
+    by_class = np.concatenate([data.test.inputs[data.test.labels == c] for c in (0, 3, 5)])
+    found = images_of(frame, panel)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, np.rint(255 * by_class).reshape(12, 28, 28))
+
+
+def test_pictures_of_other_data_than_the_codes_are_refused(recorded, monkeypatch):
+    data, panel, frame = recorded
+    message = r"^pca-2d.seed0.json has codes of other pictures than mnist has: run mnist again$"
+    others = replace(data, checksum="1"), replace(data, test=Cases(data.test.inputs, data.test.labels % 3))
+    for other in others:
+        stored(monkeypatch, other)
+        with pytest.raises(UserError, match=message):
+            images_of(frame, panel)
+
+
+def test_no_figure_downloads_its_pictures(recorded, monkeypatch):
+    _, panel, frame = recorded
+    stored(monkeypatch, None, ready=False)
+    with pytest.raises(
+        DataUnavailableError, match=r"^the pictures of mnist .*: run `repro data prepare mnist`$"
+    ):
+        images_of(frame, panel)
+
+
+def test_a_figure_without_its_pictures_is_named_and_the_others_are_drawn(tmp_path, monkeypatch, capsys):
+    def absent(*_):
+        raise DataUnavailableError("the pictures are elsewhere")
+
+    monkeypatch.setattr(digits, "images_of", absent)
+    frame_of(tmp_path, [made_up("mnist", "pca-2d", 0)])
+    figures(None, "quick", tmp_path)
+    assert "fig_s3 is not drawn: the pictures are elsewhere" in capsys.readouterr().out
+
+
+def test_the_number_of_neighbours_is_that_of_the_record_and_said_with_those_tried(frame):
+    line = drawn("fig_s5", frame).get_suptitle()
+    assert "LLE with 10 neighbours, chosen on validation from 5, 10, 20, 40" in line
+
+
+def test_fig_s5_says_at_how_many_ranks_the_autoencoder_finds_more_and_what_the_paper_says(frame):
+    variants = ("rcv1/pretrained-cg", "rcv1/lle-10", "rcv1/lsa-10")
+    ours, lle, lsa = (
+        np.array([mean("documents", variant, f"test_precision_at_{k}") for k in RANKS])
+        for variant in variants
+    )
+    counts = f"than LLE at {sum(ours > lle)}, than LSA at {sum(ours > lsa)} of 10 ranks"
+    title = drawn("fig_s5", frame).axes[0].get_title()
+    assert 0 < sum(ours > lle) != sum(ours > lsa) < 10
+    assert title == f"the autoencoder finds more {counts}; in the paper more than both"
+
+
+def test_fig_s5_has_the_three_of_the_paper_and_fig_4a_no_lle(frame):
+    def drawn_in(name):
+        return {line.get_gid() for line in drawn(name, frame).findobj(Line2D) if line.get_gid()}
+
+    assert drawn_in("fig_s5") == {"rcv1/pretrained-cg", "rcv1/lsa-10", "rcv1/lle-10"}
+    assert {"rcv1/lsa-10", "rcv1/lsa-50"} <= drawn_in("fig_4a") and "rcv1/lle-10" not in drawn_in("fig_4a")
+
+
+def test_fig_1_says_whose_error_each_number_is(frame):
+    written = texts("fig_1", frame)
+    before, after = (
+        number(mean("mnist", "gaussian-cg", f"{ERROR}_before")),
+        number(mean("mnist", "pretrained-cg")),
+    )
+    assert f"before it: test squared error {before}" in written and f"test squared error {after}" in written
+    assert any(re.search(r"published: \(3\.00\)$", text) for text in written)
+
+
+@pytest.mark.parametrize("lower", ["deep", "shallow"])
+def test_fig_s2_says_what_the_paper_says_of_its_order(lower, tmp_path):
+    made = []
+    for variant, kind in FIGURES["fig_s2"].NETWORKS.items():
+        record, arrays = made_up("curves", variant, 0)
+        made.append(
+            (record._replace(metrics=record.metrics | {ERROR: 2.0 if kind == lower else 3.0}), arrays)
+        )
+    title = drawn("fig_s2", frame_of(tmp_path, made)).axes[0].get_title()
+    end = "in the paper too" if lower == "deep" else "in the paper it is the deep one"
+    assert title == f"here the {lower} network ends lower, 2.00 < 3.00; {end}"
+
+
 def test_chance_is_what_shuffled_classes_give(frame):
     classes = np.repeat(np.arange(10), 1000 - np.arange(10))
     n = np.bincount(classes)
     expected = np.mean([(n[c] - 1) / (len(classes) - 1) for c in classes])
-    np.testing.assert_allclose(FIGURES["fig_4a"].chance(frame, "rcv1"), expected, rtol=1e-9)
-    assert f"by chance\n{expected:.2f}" in words("fig_4a", frame)
+    np.testing.assert_allclose(retrieval.chance(frame, "rcv1"), expected, rtol=1e-9)
+    for name in ("fig_4a", "fig_s5"):
+        assert f"by chance\n{expected:.2f}" in words(name, frame)
+        assert drawn(name, frame).axes[0].get_ylim()[0] == 0
 
 
-@pytest.mark.parametrize("name", ["fig_4a", "fig_4bc"])
+@pytest.mark.parametrize("name", ["fig_4a", "fig_4bc", "fig_s5"])
 def test_documents_are_of_rcv1_where_they_can_be(name, frame, tmp_path):
     assert "Reuters RCV1" in words(name, frame)
     made = [made for made in made_of(name) if made[0].config["data"] != "rcv1"]
@@ -370,6 +547,13 @@ def test_only_the_quick_profile_is_marked_as_no_evidence(name, frame, tmp_path):
     assert house.QUICK not in words(name, frame_of(tmp_path, made_of(name), "paper"))
 
 
+def test_labels_keep_off_the_marks():
+    marks = np.array([[0.5, 0.5], [0.52, 0.5]])
+    moved = house.apart(np.array([[0.5, 0.5], [0.1, 0.1]]), 0.1, marks=marks)
+    assert np.linalg.norm(moved[0] - marks, axis=1).min() >= 0.05
+    np.testing.assert_array_equal(moved[1], [0.1, 0.1])
+
+
 def test_labels_are_moved_apart_and_no_further():
     points = np.array([[0.0, 0.0]] * 2 + [[0.01, 0.02 * i] for i in range(5)] + [[0.9, 0.9]])
     moved = house.apart(points, gap=0.1)
@@ -465,8 +649,9 @@ def test_the_command_draws_what_can_be_drawn_and_says_what_cannot(tmp_path, caps
     frame_of(tmp_path, [made_up("mnist", "pca-2d", 0)])
     figures(None, "quick", tmp_path)
     said = capsys.readouterr().out
-    assert {path.name for path in (tmp_path / "quick" / "figures").iterdir()} == {"fig_3.png", "fig_3.pdf"}
-    assert said.count("is not drawn") == len(all_figures()) - 1 and said.count("wrote ") == 2
+    written = {path.stem for path in (tmp_path / "quick" / "figures").iterdir()}
+    assert written == {"fig_3", "fig_s3"}
+    assert said.count("is not drawn") == len(all_figures()) - 2 and said.count("wrote ") == 4
 
 
 def test_the_command_that_draws_nothing_is_an_error(tmp_path):

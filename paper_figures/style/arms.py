@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-MEAN_IMAGE, PCA, LSA, LOGISTIC_PCA = "mean image", "PCA", "LSA", "logistic PCA"
+MEAN_IMAGE, PCA, LSA, LLE, LOGISTIC_PCA = "mean image", "PCA", "LSA", "LLE", "logistic PCA"
+BASELINES = {"pca": PCA, "lsa": LSA, "lle": LLE}  # by kind: nothing was trained by gradients
 COLOURS = {  # Okabe and Ito's, for colour-blind readers, and two more; tests/test_figures.py holds them apart
     "pretrained": "#0072b2",
     "gaussian": "#d55e00",
@@ -22,6 +23,7 @@ COLOURS = {  # Okabe and Ito's, for colour-blind readers, and two more; tests/te
     LOGISTIC_PCA: "#56b4e9",
     PCA: "#000000",
     LSA: "#000000",  # never beside PCA
+    LLE: "#9600f0",
     MEAN_IMAGE: "#666666",
 }
 MARKERS = {"cg": "o", "nag": "s", "adam": "^", "muon": "P", "kfac": "D", "hf": "v", "lbfgs": "*"}
@@ -51,10 +53,8 @@ class Look(NamedTuple):
 
 def family(run: Any) -> str:
     """What decides the colour: the start, or what no start was needed for."""
-    if run.kind == "pca":
-        return PCA if run.code_size else MEAN_IMAGE
-    if run.kind == "lsa":
-        return LSA
+    if run.kind in BASELINES:
+        return BASELINES[run.kind] if run.code_size else MEAN_IMAGE
     return LOGISTIC_PCA if run.n_layers == 1 else run.start
 
 
@@ -62,7 +62,7 @@ def optimiser(run: Any) -> str | None:
     """The optimiser, where stochastic gradients with momentum are one of their own; None if nothing was
     trained.
     """
-    if run.kind in ("pca", "lsa"):
+    if run.kind in BASELINES:
         return None
     return "momentum" if run.optimiser == "sgd" and run.momentum > 0 else run.optimiser
 
@@ -111,7 +111,7 @@ def looks(runs: pd.DataFrame, facts: Iterable[str] | None = None) -> list[Look]:
     found, seen = [], []
     for run in rows:
         name, place = label(run), (colour(run), marker(run))
-        if run.kind in ("pca", "lsa"):
+        if run.kind in BASELINES:
             alike = [other for other in rows if family(other) == family(run)]
             name = sized(run) if len({other.code_size for other in alike}) > 1 else name
         elif family(run) != LOGISTIC_PCA:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from scipy.spatial import KDTree
 
 from paper_figures.style import house
 
@@ -17,6 +18,7 @@ from paper_figures.style import house
 COLOURS = ["#5c35fe", "#f5bb13", "#37deb4", "#f11e0d", "#40877b"]
 COLOURS += ["#814493", "#97c16c", "#e55dfc", "#a82a28", "#dcb8f7"]
 OTHERS = "#dddddd"
+LIMITS = (-0.05, 1.05)  # of both axes, in such units as `framed` gives
 Looks = Mapping[int, tuple[str, str]]  # a class's name and colour
 
 
@@ -25,13 +27,11 @@ def scatter(axes: Axes, arrays: Mapping[str, np.ndarray], looks: Looks) -> str:
 
     Limits are the 0.5th and 99.5th percentile of each axis and a margin, because a linear code unit may send
     a few cases far away: these are left out, and counted in what is returned. Classes without a look are
-    light grey and lie behind. A name stands at its class's median; where two would overlap they are pushed
-    aside, and a line leads back.
+    light grey and lie behind. A name stands where its class is densest; where two would overlap they are
+    pushed aside, and a line leads back.
     """
-    codes, labels = arrays["codes"], arrays["code_labels"]
-    low, high = np.percentile(codes, [0.5, 99.5], axis=0)
-    codes = (codes - low) / (high - low)
-    medians = np.stack([np.median(codes[labels == c], axis=0) for c in looks])
+    codes, labels = framed(arrays["codes"]), arrays["code_labels"]
+    middles = np.stack([densest(codes[labels == c]) for c in looks])
     inside = np.all(np.abs(codes - 0.5) < 0.54, axis=1)
     n_out = int(np.sum(~inside))
     codes, labels = codes[inside], labels[inside]
@@ -42,23 +42,39 @@ def scatter(axes: Axes, arrays: Mapping[str, np.ndarray], looks: Looks) -> str:
     size = np.clip(17500 / max(1, len(codes)), 3.5, 8)
     how = {"s": size, "alpha": 0.6, "linewidth": 0, "legend": False, "rasterized": True}
     sns.scatterplot(x=x, y=y, hue=labels[order], palette=palette, ax=axes, **how)
-    axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), xticks=[], yticks=[], aspect="equal")
+    axes.set(xlim=LIMITS, ylim=LIMITS, xticks=[], yticks=[], aspect="equal")
     axes.set(xlabel="", ylabel="")
     sns.despine(ax=axes, top=False, right=False)
-    _names(axes, medians, looks)
+    _names(axes, middles, looks)
     return f"{n_out} of {n_out + len(codes)} beyond the frame" if n_out else ""
 
 
-def _names(axes: Axes, medians: np.ndarray, looks: Looks) -> None:
+def framed(codes: np.ndarray) -> np.ndarray:
+    """Codes [N 2] in units of the range from their 0.5th to their 99.5th percentile, of each axis its own."""
+    low, high = np.percentile(codes, [0.5, 99.5], axis=0)
+    return (codes - low) / (high - low)
+
+
+def densest(points: np.ndarray) -> np.ndarray:
+    """The point of a class around which the smallest circle holds a quarter of it: a class that lies around
+    others has its median among those.
+    """
+    radii, _ = KDTree(points).query(points, k=[max(1, len(points) // 4)])
+    return points[np.argmin(radii)]
+
+
+def _names(axes: Axes, middles: np.ndarray, looks: Looks) -> None:
     longest = max(len(name) for name, _ in looks.values())
     shape, edge = (max(1, longest / 2), 1), 0.013 * longest  # a name's width in heights; half of it
-    places = shape * house.apart(medians / shape, 0.06, np.divide(edge, shape), np.divide(1 - edge, shape))
+    limits = np.divide(edge, shape), np.divide(1 - edge, shape)
+    moved = np.linalg.norm(shape * house.apart(middles / shape, 0.06, *limits) - middles, axis=1) > 0.03
+    places = shape * house.apart(middles / shape, 0.06, *limits, middles[moved] / shape)
     outline = [withStroke(linewidth=2.5, foreground="white")]
-    for place, median, (name, colour) in zip(places, medians, looks.values(), strict=True):
-        if np.linalg.norm(place - median) > 0.03:
+    for place, middle, (name, colour) in zip(places, middles, looks.values(), strict=True):
+        if np.linalg.norm(place - middle) > 0.03:
             for look in ({"color": "white", "lw": 2.4}, {"color": "#222222", "lw": 0.8}):
-                axes.plot(*np.transpose([place, median]), **look)
-            axes.plot(*median, "o", ms=4, mfc=colour, mec="#222222", mew=0.8)
+                axes.plot(*np.transpose([place, middle]), **look)
+            axes.plot(*middle, "o", ms=4, mfc=colour, mec="#222222", mew=0.8, zorder=4)  # over all names
         axes.text(*place, name, ha="center", va="center", weight="bold", size=8, path_effects=outline)
 
 

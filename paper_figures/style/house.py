@@ -50,17 +50,26 @@ def in_lines(about: str, length: int = 125) -> str:
     return "\n".join(lines)
 
 
-def apart(points: np.ndarray, gap: float, low: ArrayLike = -np.inf, high: ArrayLike = np.inf) -> np.ndarray:
-    """The points [N D], moved as little as it takes for no two to be nearer than `gap`, and none beyond the
-    limits: places for labels.
+def apart(
+    points: np.ndarray,
+    gap: float,
+    low: ArrayLike = -np.inf,
+    high: ArrayLike = np.inf,
+    marks: np.ndarray | None = None,
+) -> np.ndarray:
+    """The points [N D], moved as little as it takes for no two to be nearer than `gap`, none nearer than half
+    of it to one of the marks [M D], and none beyond the limits: places for labels.
     """
     points = np.array(points, float)
+    n, marks = len(points), points[:0] if marks is None else marks
+    gaps = 1.001 * gap * np.repeat([1, 0.5], [n, len(marks)]) * (1 - np.eye(n, n + len(marks)))
+    share = np.repeat([0.5, 1], [n, len(marks)])  # of a push: two points part, a mark stays
     for _ in range(200):
-        step = points[:, None] - points[None]
-        step[..., -1] += 1e-9 * np.sign(np.subtract.outer(range(len(points)), range(len(points))))
-        distance = np.linalg.norm(step, axis=-1) + np.eye(len(points))
-        push = np.clip(1.001 * gap - distance, 0, None) * (1 - np.eye(len(points)))
-        points = np.clip(points + np.sum((push / distance / 2)[..., None] * step, axis=1), low, high)
+        step = points[:, None] - np.concatenate([points, marks])
+        step[..., -1] += 1e-9 * np.sign(np.subtract.outer(range(n), range(n + len(marks))))
+        distance = np.linalg.norm(step, axis=-1) + np.eye(n, n + len(marks))
+        push = np.clip(gaps - distance, 0, None) * share
+        points = np.clip(points + np.sum((push / distance)[..., None] * step, axis=1), low, high)
     return points
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from repro.cli.options import Profile, Results, chosen, console
-from repro.errors import RecordsMissingError, UserError
+from repro.errors import DataUnavailableError, RecordsMissingError, UserError
 
 Figures = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Figures; none means all of them.")]
 
@@ -34,7 +34,7 @@ def figures(names: Figures = None, profile: Profile = "paper", results: Results 
     for name in asked:
         try:
             paths = save(figure(name).draw(frame), folder, name)
-        except RecordsMissingError as error:
+        except (RecordsMissingError, DataUnavailableError) as error:
             if names:
                 raise
             console.print(f"{name} is not drawn: {error}")

@@ -1,4 +1,4 @@
-"""Principal components, and their like for documents: what a linear code of the same size achieves.
+"""What needs no network: principal components, and their like for documents; locally linear embedding.
 
 Logistic PCA needs no code of its own: it is the autoencoder with no hidden layers but the code.
 """
@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.manifold import LocallyLinearEmbedding
+from sklearn.preprocessing import normalize
 
 
 def fit_pca(train: Float[np.ndarray, "N V"], n_components: int) -> PCA:
@@ -24,3 +26,19 @@ def fit_lsa(train: Float[csr_array, "N V"], n_components: int) -> TruncatedSVD:
 def log_counts(counts: Float[csr_array, "N V"]) -> Float[csr_array, "N V"]:
     """log(1 + count)."""
     return csr_array((np.log1p(counts.data), counts.indices, counts.indptr), counts.shape)
+
+
+def fit_lle(train: Float[csr_array, "N V"], n_components: int, n_neighbors: int) -> LocallyLinearEmbedding:
+    """Locally linear embedding of log(1 + count) scaled to length 1, so that the nearest documents are those
+    with the largest cosine   [roweis2000nonlinear].
+
+    Its `transform` places a new document, prepared by `unit_log_counts`, by the weights that best make it of
+    its nearest training documents.
+    """
+    lle = LocallyLinearEmbedding(n_neighbors=n_neighbors, n_components=n_components, eigen_solver="dense")
+    return lle.fit(unit_log_counts(train))
+
+
+def unit_log_counts(counts: Float[csr_array, "N V"]) -> Float[np.ndarray, "N V"]:
+    """log(1 + count), each document scaled to length 1; dense, as scikit-learn's embedding needs it."""
+    return np.asarray(normalize(log_counts(counts).toarray().astype(np.float64)))

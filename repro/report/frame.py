@@ -20,6 +20,7 @@ from repro.runs.config import (
     Autoencoding,
     Flops,
     Gaussian,
+    LocallyLinear,
     Pretrained,
     PrincipalComponents,
     SemanticAnalysis,
@@ -187,7 +188,7 @@ def _of_run(record: Record) -> dict[str, Any]:
         "pretraining": "",
     }
     match config:
-        case PrincipalComponents() | SemanticAnalysis():
+        case PrincipalComponents() | SemanticAnalysis() | LocallyLinear():
             return found | {"code_size": config.n_components}
         case Tuning():
             return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}

@@ -213,7 +213,27 @@ class SemanticAnalysis:
     kind: Literal["lsa"] = "lsa"
 
 
-Config = Autoencoding | Tuning | PrincipalComponents | SemanticAnalysis
+@choice
+class LocallyLinear:
+    """Locally linear embedding (LLE) of log(1 + count), a code of n_components   [roweis2000nonlinear]."""
+
+    data: str
+    n_components: Count
+    n_neighbors: Annotated[tuple[Count, ...], Field(min_length=1)] = (5, 10, 20, 40)  # to choose from
+    n_cases: Count = 10_000  # learns from the first so many documents: its cost is the cube of their number
+    kind: Literal["lle"] = "lle"
+
+    def __post_init__(self) -> None:
+        """Refuse a number of neighbours that would be tried twice.
+
+        Raises:
+            ValueError: naming them.
+        """
+        if len(set(self.n_neighbors)) < len(self.n_neighbors):
+            raise ValueError(f"n_neighbors must differ: {self.n_neighbors}")
+
+
+Config = Autoencoding | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 
 
@@ -231,4 +251,4 @@ def from_json(config: dict[str, Any]) -> Config:
 
 def deterministic(config: Config) -> bool:
     """Whether all seeds give the same."""
-    return isinstance(config, PrincipalComponents | SemanticAnalysis)
+    return isinstance(config, PrincipalComponents | SemanticAnalysis | LocallyLinear)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 from scipy.sparse import csr_array
 
 from repro.data.dataset import Cases, Dataset, Inputs
@@ -48,16 +48,19 @@ def on_device(inputs: Inputs) -> Float[Array, "N V"]:
     return jax.device_put(inputs.toarray() if isinstance(inputs, csr_array) else inputs)
 
 
-def retrieval(data: Dataset, encode: Callable) -> dict[str, np.ndarray]:
-    """How well the codes of test documents find those of the same class; see `precision`.
+def retrieval(
+    data: Dataset, encode: Callable, split: Literal["valid", "test"] = "test"
+) -> dict[str, np.ndarray]:
+    """How well the codes of test or validation documents find those of the same class; see `precision`.
 
     `encode` maps inputs [N V] to [S N C].
     """
-    inputs = data.test.inputs
-    blocks = [np.asarray(encode(inputs[i : i + ENCODED])) for i in range(0, len(data.test.labels), ENCODED)]
+    cases = data.test if split == "test" else data.valid
+    starts = range(0, len(cases.labels), ENCODED)
+    blocks = [np.asarray(encode(cases.inputs[i : i + ENCODED])) for i in starts]
     codes = np.concatenate(blocks, axis=1).astype(np.float32)
-    found = [precision(of_seed, data.test.labels) for of_seed in codes]
-    return {f"test_{name}": np.array([of_seed[name] for of_seed in found]) for name in found[0]}
+    found = [precision(of_seed, cases.labels) for of_seed in codes]
+    return {f"{split}_{name}": np.array([of_seed[name] for of_seed in found]) for name in found[0]}
 
 
 def pictures(data: Dataset, reconstruct: Callable, encode: Callable) -> dict[str, np.ndarray]:
@@ -82,13 +85,17 @@ def examples(data: Dataset, reconstruct: Callable) -> dict[str, np.ndarray]:
     return {name: _bytes(x) if data.kind == "binary" else x.astype(np.float32) for name, x in shown.items()}
 
 
+def coded(labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " K"]:
+    """Which test cases a picture of 2-D codes shows: the first 500 of each class, class after class."""
+    return np.concatenate([np.flatnonzero(labels == c)[:CODES_PER_CLASS] for c in np.unique(labels)])
+
+
 def codes(data: Dataset, encode: Callable) -> dict[str, np.ndarray]:
-    """The codes of the first 500 test cases of each class, if they have two units, and their labels; of
-    documents also the names of the classes and how many test cases each has in all.
+    """The codes of the test cases that `coded` names, if they have two units, and their labels; of documents
+    also the names of the classes and how many test cases each has in all.
     """
     test = data.test
-    classes = np.unique(test.labels)
-    members = np.concatenate([np.flatnonzero(test.labels == c)[:CODES_PER_CLASS] for c in classes])
+    members = coded(test.labels)
     found = np.asarray(encode(test.inputs[members]), np.float32)
     if found.shape[-1] != 2:
         return {}

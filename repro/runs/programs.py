@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from repro.runs.autoencoding import autoencode
-from repro.runs.config import Autoencoding, PrincipalComponents, SemanticAnalysis, Tuning
+from repro.runs.config import Autoencoding, LocallyLinear, PrincipalComponents, SemanticAnalysis, Tuning
+from repro.runs.embedding import run_lle
 from repro.runs.linear import run_lsa, run_pca
 from repro.runs.outcome import Outcome
 from repro.runs.tuning import choose_rate
@@ -14,5 +15,6 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Autoencoding: autoencode,
     PrincipalComponents: run_pca,
     SemanticAnalysis: run_lsa,
+    LocallyLinear: run_lle,
     Tuning: choose_rate,
 }
