@@ -373,7 +373,7 @@ def test_fig_s5_says_at_how_many_ranks_the_autoencoder_finds_more_and_what_the_p
     counts = f"than LLE at {sum(ours > lle)}, than LSA at {sum(ours > lsa)} of 10 ranks"
     title = drawn("fig_s5", frame).axes[0].get_title()
     assert 0 < sum(ours > lle) != sum(ours > lsa) < 10
-    assert title == f"the autoencoder finds more {counts}; in the paper more than both"
+    assert title == f"the autoencoder finds more {counts}; in the paper more than both (unconfirmed)"
 
 
 def test_fig_s5_has_the_three_of_the_paper_and_fig_4a_no_lle(frame):
