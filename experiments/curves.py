@@ -15,8 +15,7 @@ Deviations  1 to 7. As in experiments/mnist.py.
             11. Fig. S1's pretrained networks are fine-tuned for the 200 epochs of Fig. 2A, those without
                pretraining for the 500 epochs of S1: what they do not learn in 200 they might in 500.
             12. Fig. S2's networks are fine-tuned for 200 epochs; the paper's number is not known to us.
-               Without a GPU all these numbers are smaller, as the column "epochs" says. So early the shallow
-               network is ahead, against the claim; the two may still change places.
+               Without a GPU all these numbers are smaller, as the column "epochs" says.
 Tuning      Adam's rate: four candidates, each fine-tuned for 20 epochs on 16,000 curves from the arm's own
             start with seed 0, chosen by the cross-entropy of 4,000 validation curves; a record of its own.
 Run         repro run curves --profile paper
