@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from repro.cli.cache import app as cache
 from repro.cli.data import app as data
 from repro.cli.figures import figures
 from repro.cli.list import list_experiments
@@ -27,6 +28,7 @@ app.command()(tables)
 app.command()(figures)
 app.command("time")(time_machine)
 app.add_typer(data, name="data")
+app.add_typer(cache, name="cache")
 
 
 def main() -> None:

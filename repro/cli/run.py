@@ -35,16 +35,16 @@ def run(
 
     Example: repro run mnist --profile paper --only pca
     """
+    from repro.runs.compiler import compiled_once
     from repro.runs.run import Request, check, diverged, out_of_range
     from repro.runs.run import run as carry_out
-    from repro.training.fit import compiled_once
 
     request = Request(profile, seeds, tuple(only or ()), epochs, pretraining_epochs, data_dir, results)
     named = experiments(names)
     for experiment in named.values():
         check(experiment, request)
     surprises = []
-    with compiled_once():
+    with compiled_once(console):
         for experiment in named.values():
             paths = carry_out(experiment, request, console)
             print_scores(experiment, paths)
