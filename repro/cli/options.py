@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +20,24 @@ DataDir = Annotated[
 Results = Annotated[Path, typer.Option(help="Folder of records, tables and the quick profile's figures.")]
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="NAME", help="Experiments; none means all of them.")
+]
+
+
+def duration(text: str) -> timedelta:
+    """A time such as 90s, 8m, 1h or 1h30m."""
+    units = {"h": "hours", "m": "minutes", "s": "seconds"}
+    found = re.fullmatch("".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?){unit})?" for unit in units), text)
+    numbers = {units[unit]: float(n) for unit, n in found.groupdict().items() if n} if found else {}
+    if not any(numbers.values()):
+        raise typer.BadParameter(f"{text!r} is not a time: write it as 90s, 8m, 1h or 1h30m")
+    return timedelta(**numbers)
+
+
+For = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--for", parser=duration, metavar="TIME", help="Do what can be done in this time, such as 8m."
+    ),
 ]
 
 

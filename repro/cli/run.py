@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from repro.cli.options import DataDir, Names, Profile, Results, console, experiments
+from repro.cli.options import DataDir, For, Names, Profile, Results, console, experiments
 
 if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
     from repro.runs.experiment import Experiment
@@ -30,6 +30,10 @@ def run(
     ] = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
+    given: For = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Run nothing; show what is missing, the most valuable first.")
+    ] = False,
 ) -> None:
     """Run experiments and write one record per variant and seed; what is recorded already is skipped.
 
@@ -43,10 +47,18 @@ def run(
     named = experiments(names)
     for experiment in named.values():
         check(experiment, request)
+    if plan or given:
+        from repro.cli.queue import show, work
+    if plan:
+        show(named, request, given)
+        return
     surprises = []
     with compiled_once(console):
-        for experiment in named.values():
-            paths = carry_out(experiment, request, console)
+        if given:
+            made = work(named, request, given)
+        else:
+            made = ((experiment, carry_out(experiment, request, console)) for experiment in named.values())
+        for experiment, paths in made:
             print_scores(experiment, paths)
             surprises += diverged(experiment, paths) + out_of_range(experiment, request, paths)
     console.print(f"records are in {results / profile}")
