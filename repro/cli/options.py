@@ -43,9 +43,10 @@ For = Annotated[
 
 def experiments(names: list[str] | None) -> dict:
     """The experiments of these names, or all."""
-    from experiments import all_experiments  # imports what computes
+    from experiments import all_experiments, experiment_names
 
-    return chosen(names, all_experiments(), "experiment")
+    asked = chosen(names, dict.fromkeys(experiment_names()), "experiment")
+    return chosen(list(asked), all_experiments(), "experiment")  # imports what computes
 
 
 def chosen(names: list[str] | None, available: dict, noun: str) -> dict:

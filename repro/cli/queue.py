@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -103,20 +102,19 @@ def _sum(row: list[Next]) -> str:
     return clock(sum(each.seconds for each in row))
 
 
-def work(
-    named: Collection[str], request: Request, given: timedelta
-) -> Iterable[tuple[Experiment, list[Path]]]:
-    """Work for so long; the experiments of which something was done, with the records of it."""
-    until = time.monotonic() + given.total_seconds()
+def work(named: Collection[str], request: Request, until: float) -> Iterable[tuple[Experiment, list[Path]]]:
+    """Work until the time `until`, of `time.monotonic`; the experiments of which something was done, with the
+    records of it.
+    """
     queue, said = queue_of(named, request)
-    console.print(f"{len(queue.waiting)} programs are missing, about {clock(queue.all_seconds())}; {said}")
+    console.print(f"{_runs(queue)} are missing, about {clock(queue.all_seconds())}; {said}")
     done: dict[str, tuple[Experiment, list[Path]]] = {}
-    n_runs, began = 0, time.monotonic()
+    n_done, began = 0, time.monotonic()
     for planned, paths in work_off(queue, request, console, until):
         experiment = planned.work.experiment
         done.setdefault(experiment.name, (experiment, []))[1].extend(paths)
-        n_runs += len(paths)
-    console.print(f"{n_runs} runs done in {clock(time.monotonic() - began)}")
+        n_done += len(paths)
+    console.print(f"{_n_runs(n_done)} done in {clock(time.monotonic() - began)}")
     if queue.waiting:
         console.print(_left(queue, "left, and what it would cost here"))
         console.print("the same command goes on")
@@ -125,16 +123,21 @@ def work(
 
 def _left(queue: Queue, what: str) -> str:
     """What the queue holds, a line for each experiment."""
-    runs: Counter[str] = Counter()
-    for planned in queue.waiting:
-        runs[planned.work.experiment.name] += len(planned.work.seeds)
-    if not runs:
+    if not queue.waiting:
         return f"{what}: nothing"
-    lines = [f"{what}: {runs.total()} runs, {clock(queue.all_seconds())}"]
-    for name, n in runs.items():
+    lines = [f"{what}: {_runs(queue)}, {clock(queue.all_seconds())}"]
+    for name in dict.fromkeys(planned.work.experiment.name for planned in queue.waiting):
         own = replace(queue, waiting=[p for p in queue.waiting if p.work.experiment.name == name])
-        lines.append(f"  {name:<12} {n:>5} runs, {clock(own.all_seconds())}")
+        lines.append(f"  {name:<12} {_runs(own):>10}, {clock(own.all_seconds())}")
     return "\n".join(lines)
+
+
+def _runs(queue: Queue) -> str:
+    return _n_runs(sum(len(planned.work.seeds) for planned in queue.waiting))
+
+
+def _n_runs(n: int) -> str:
+    return "1 run" if n == 1 else f"{n} runs"
 
 
 def clock(seconds: float) -> str:

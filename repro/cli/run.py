@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,12 +40,14 @@ def run(
 
     Example: repro run mnist --profile paper --only pca
     """
+    began = time.monotonic()
+    named = experiments(names)  # before what takes seconds to import
     from repro.runs.compiler import compiled_once
+    from repro.runs.provenance import here, n_cores
     from repro.runs.run import Request, check, diverged, out_of_range
     from repro.runs.run import run as carry_out
 
     request = Request(profile, seeds, tuple(only or ()), epochs, pretraining_epochs, data_dir, results)
-    named = experiments(names)
     for experiment in named.values():
         check(experiment, request)
     if plan or given:
@@ -52,10 +55,12 @@ def run(
     if plan:
         show(named, request, given)
         return
+    device = here()
+    console.print(f"on {device.name}" + (f", {n_cores()} threads" if device.platform == "cpu" else ""))
     surprises = []
     with compiled_once(console):
         if given:
-            made = work(named, request, given)
+            made = work(named, request, began + given.total_seconds())
         else:
             made = ((experiment, carry_out(experiment, request, console)) for experiment in named.values())
         for experiment, paths in made:

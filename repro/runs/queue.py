@@ -62,8 +62,12 @@ class Queue:
         self.paid |= planned.parts.keys()
 
     def all_seconds(self) -> float:
-        """Of everything that is waiting, what is shared done once; what is not known left out."""
+        """Of everything that is waiting, what is shared done once; what is not known left out, and NaN if
+        nothing is known.
+        """
         parts = {part: s for planned in self.waiting for part, s in planned.parts.items() if s == s}
+        if self.waiting and not parts:
+            return math.nan
         spent = sum(planned.work.spent for planned in self.waiting)
         return max(0.0, sum(s for part, s in parts.items() if part not in self.paid) - spent)
 
