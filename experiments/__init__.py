@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from repro.runs.experiment import Experiment
 
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def experiment_names() -> tuple[str, ...]:
+    """The names of the experiments, without importing what computes."""
+    sources = {name: (Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8") for name in NAMES}
+    return tuple(name for name, source in sources.items() if "\nEXPERIMENT = " in source)
 
 
 def all_experiments() -> dict[str, Experiment]:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and what they need."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def n_bytes(place: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    files = [place] if place.is_file() else place.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())

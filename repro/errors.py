@@ -22,3 +22,7 @@ class RecordsMissingError(UserError):
 
 class StoppedError(Exception):
     """Work that Ctrl-C ended: one line that says what was kept; the command line exits with code 130."""
+
+
+class OutOfTimeError(Exception):
+    """The time given for some work is over; what was done is kept."""

@@ -198,9 +198,9 @@ def test_the_layers_used_longest_ago_are_removed(tmp_path):
         (tmp_path / name / "finished").mkdir(parents=True)
         (tmp_path / name / "finished" / "params").write_bytes(bytes(10))
         os.utime(tmp_path / name, (0, {0: 3, 1: 2, 2: 1, 3: 4}[i]))
-    drop_least_recent(tmp_path, limit=25)
+    drop_least_recent(tmp_path.glob("*/*"), limit=25)
     assert sorted(path.name for path in tmp_path.glob("*/*")) == ["new", "newest"]
-    drop_least_recent(tmp_path, limit=5)
+    drop_least_recent(tmp_path.glob("*/*"), limit=5)
     assert [path.name for path in tmp_path.glob("*/*")] == ["newest"], "what was just made stays"
 
 

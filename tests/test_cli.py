@@ -2,7 +2,9 @@
 
 import re
 import shlex
+import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,11 @@ import pytest
 import typer
 from tiny import EXPERIMENTS, ROOT
 
+import repro.cli.queue
+import repro.data
 from repro.cli.main import app, main
 from repro.runs.progress import Watch
+from repro.runs.provenance import here, n_cores
 from repro.runs.record import load_arrays, load_record, save_records
 
 pytestmark = pytest.mark.usefixtures("single_precision")
@@ -47,6 +52,12 @@ def command(capsys, monkeypatch, *words):
         (["figures", "fig_99"], "no figure 'fig_99'; there are: "),
         (["time", "--profile", "huge"], "no profile 'huge'; there are: quick, paper"),
         (["time", "--results", "README.md"], "--results README.md cannot be written to"),
+        (
+            ["run", "--for", "8"],
+            "Invalid value for '--for': '8' is not a time: write it as 90s, 8m, 1h or 1h30m",
+        ),
+        (["run", "mnist", "--only", "pca", "--only", "nobody"], "mnist has no variant 'nobody'; it has: "),
+        (["time", "--lane", "cpu,tpu"], "no lane 'tpu'; there are: 1core, cpu, gpu"),
         (["data", "prepare", "nothing"], "no data set is called 'nothing'"),
     ],
 )
@@ -84,6 +95,28 @@ def test_list_names_every_experiment_and_what_is_recorded(recorded, capsys, monk
     assert "2 variants, 4 runs" in out
 
 
+def test_list_shows_the_experiments_that_are_named(recorded, capsys, monkeypatch):
+    _, out, _ = command(capsys, monkeypatch, "list", "mnist", "--results", recorded)
+    assert out.startswith("mnist: ") and "\ncurves: " not in out
+
+
+def test_the_version_is_that_of_the_package(capsys, monkeypatch):
+    assert command(capsys, monkeypatch, "--version") == (0, f"repro {version('repro')}\n", "")
+
+
+def test_names_are_checked_before_anything_is_imported_that_computes():
+    code = (
+        "from repro.cli.options import experiments; import sys; sys.modules['jax'] = None; experiments(['x'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "UserError: no experiment 'x'; there are: " + ", ".join(sorted(EXPERIMENTS)) in done.stderr
+
+
+def test_the_first_line_says_what_computes(recorded, capsys, monkeypatch):
+    _, out, _ = command(capsys, monkeypatch, "run", "mnist", "--only", "pca", "--results", recorded)
+    assert out.startswith(f"on {here().name}, {n_cores()} threads\n")
+
+
 def test_a_run_that_diverged_is_reported_not_a_crash(recorded, capsys, monkeypatch):
     [path] = recorded.rglob("pca*.json")
     record = load_record(path)
@@ -95,6 +128,31 @@ def test_a_run_that_diverged_is_reported_not_a_crash(recorded, capsys, monkeypat
     diverged, out_of_range = err.splitlines()
     assert diverged == "repro: mnist/pca: seed 0 diverged at epoch 3"
     assert out_of_range.startswith("repro: mnist/pca: test_squared_error is nan")
+
+
+def test_the_plan_shows_what_is_missing_and_what_does_not_fit_and_loads_nothing(
+    recorded, capsys, monkeypatch
+):
+    monkeypatch.setattr(repro.data, "load", lambda *_, **__: pytest.fail("loaded"))
+    options = ["mnist", "--plan", "--only", "pca", "--only", "gaussian-cg", "--only", "pca-2d"]
+    options += ["--results", recorded]
+    code, out, _ = command(capsys, monkeypatch, "run", *options)
+    assert code == 0 and "mnist/pca-2d" in out and "mnist/gaussian-cg" in out and "mnist/pca " not in out
+    assert "times are estimates at the rates of " in out
+    _, out, _ = command(capsys, monkeypatch, "run", *options, "--for", "1s")
+    fits, does_not = out.split("does not fit into 0:00:01: ")
+    assert "mnist/pca-2d" in fits and "mnist/gaussian-cg" not in fits and does_not.startswith("1 run, 0:")
+
+
+def test_work_for_a_time_does_what_it_can_and_says_what_is_left(few_cases, tmp_path, capsys, monkeypatch):
+    options = ["mnist", "--only", "pca", "--results", tmp_path, "--for", "1h"]
+    code, out, _ = command(capsys, monkeypatch, "run", *options)
+    assert code == 3 and "mnist/pca: recorded seed 0" in out and "1 run done in 0:00:" in out  # few cases
+    _, out, _ = command(capsys, monkeypatch, "run", *options)
+    assert "0 runs are missing" in out and "left" not in out
+    monkeypatch.setattr(repro.cli.queue, "work_off", lambda *_: iter(()))
+    code, out, _ = command(capsys, monkeypatch, "run", *options, "--only", "pca-2d", "--only", "gaussian-cg")
+    assert code == 0 and "left, and what it would cost here: 2 runs, 0:" in out and "goes on" in out
 
 
 def commands(page):

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from refusal import refused
@@ -18,7 +19,7 @@ from repro.runs.record import load_records
 from repro.timing import load, rates
 from repro.timing import worker as workers
 from repro.timing.load import OtherWork
-from repro.timing.plan import LENGTHS
+from repro.timing.plan import LENGTHS, groups
 from repro.timing.ranking import standing
 from repro.timing.rates import Timing, measured, time_rates
 from repro.timing.stopwatch import in_turn
@@ -114,13 +115,55 @@ def no_clock(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
 
 
-def run(folder, profile="quick"):
+def run(folder, profile="quick", **limits):
     console = Console(record=True, width=200, file=io.StringIO())
-    return time_rates(profile, folder, console), console.export_text()
+    return time_rates(profile, folder, console, **limits), console.export_text()
 
 
 def written(folder):
     return load_records(folder / "quick", "eras")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that calls advance by a second each."""
+    now, call = [0.0], FakeWorker.call
+
+    def slow(self, subject):
+        now[0] += 1.0
+        return call(self, subject)
+
+    monkeypatch.setattr(FakeWorker, "call", slow)
+    monkeypatch.setattr(rates, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0))
+    monkeypatch.setattr(rates, "effort", lambda subject: 1.0)
+    return now
+
+
+def test_the_parts_that_are_named_are_timed_and_no_other(tmp_path, no_clock):
+    _, said = run(tmp_path, parts=["1core"])
+    assert [worker.part for worker in MADE] == ["1core"]
+    assert {Subject(**record.config).part for record in written(tmp_path).values()} == {"1core"}
+    assert "not installed" not in said and "GPU" not in said
+
+
+def test_a_part_that_is_not_there_is_refused(tmp_path, no_clock):
+    refused("nothing to time on gpu: JAX sees no GPU here", run, tmp_path, parts=["gpu"])
+
+
+def test_groups_that_do_not_fit_into_the_time_are_said_and_left_out(tmp_path, no_clock, clock):
+    sizes = [len(group) for group in groups(LENGTHS["quick"], ["1core"], [])]
+    calls = [(1 + LENGTHS["quick"].repeats) * n for n in sizes]
+    _, said = run(tmp_path, parts=["1core"], limit=calls[0] + calls[1] + 0.5)
+    assert clock[0] == calls[0] + calls[1] and len(written(tmp_path)) == sizes[0] + sizes[1]
+    assert said.count("no time for ") == len(sizes) - 2
+    assert f"no time for {sizes[2]} programs at " in said and f", about {calls[2]} s here" in said
+
+
+def test_a_group_that_lasts_longer_than_expected_is_cut_and_the_others_are_kept(tmp_path, no_clock, clock):
+    [first, second, *_] = groups(LENGTHS["quick"], ["1core"], [])
+    _, said = run(tmp_path, parts=["1core"], limit=(1 + LENGTHS["quick"].repeats) * len(first) - 0.5)
+    assert not written(tmp_path) and second
+    assert said.count("the time was over before ") == 1 and clock[0] < 40
 
 
 def test_a_run_writes_a_record_for_each_subject_and_closes_its_workers(tmp_path, no_clock):

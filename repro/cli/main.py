@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+import repro
+from repro.cli.cache import app as cache
 from repro.cli.data import app as data
 from repro.cli.figures import figures
 from repro.cli.list import list_experiments
+from repro.cli.options import console
 from repro.cli.run import run
 from repro.cli.tables import tables
 from repro.cli.time import time_machine
@@ -21,12 +25,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def show_version(asked: bool) -> bool:
+    """Say which version this is, and end."""
+    if asked:
+        console.print(f"repro {repro.__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What is asked about the program itself."""
+
+
 app.command()(run)
 app.command("list")(list_experiments)
 app.command()(tables)
 app.command()(figures)
 app.command("time")(time_machine)
 app.add_typer(data, name="data")
+app.add_typer(cache, name="cache")
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +23,30 @@ Names = Annotated[
 ]
 
 
+def duration(text: str) -> timedelta:
+    """A time such as 90s, 8m, 1h or 1h30m."""
+    units = {"h": "hours", "m": "minutes", "s": "seconds"}
+    found = re.fullmatch("".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?){unit})?" for unit in units), text)
+    numbers = {units[unit]: float(n) for unit, n in found.groupdict().items() if n} if found else {}
+    if not any(numbers.values()):
+        raise typer.BadParameter(f"{text!r} is not a time: write it as 90s, 8m, 1h or 1h30m")
+    return timedelta(**numbers)
+
+
+For = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--for", parser=duration, metavar="TIME", help="Do what can be done in this time, such as 8m."
+    ),
+]
+
+
 def experiments(names: list[str] | None) -> dict:
     """The experiments of these names, or all."""
-    from experiments import all_experiments  # imports what computes
+    from experiments import all_experiments, experiment_names
 
-    return chosen(names, all_experiments(), "experiment")
+    asked = chosen(names, dict.fromkeys(experiment_names()), "experiment")
+    return chosen(list(asked), all_experiments(), "experiment")  # imports what computes
 
 
 def chosen(names: list[str] | None, available: dict, noun: str) -> dict:

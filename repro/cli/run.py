@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Column, Table
 
-from repro.cli.options import DataDir, Names, Profile, Results, console, experiments
+from repro.cli.options import DataDir, For, Names, Profile, Results, console, experiments
 
 if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
     from repro.runs.experiment import Experiment
@@ -30,23 +31,39 @@ def run(
     ] = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
+    given: For = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Run nothing; show what is missing, the most valuable first.")
+    ] = False,
 ) -> None:
     """Run experiments and write one record per variant and seed; what is recorded already is skipped.
 
     Example: repro run mnist --profile paper --only pca
     """
+    began = time.monotonic()
+    named = experiments(names)  # before what takes seconds to import
+    from repro.runs.compiler import compiled_once
+    from repro.runs.provenance import here, n_cores
     from repro.runs.run import Request, check, diverged, out_of_range
     from repro.runs.run import run as carry_out
-    from repro.training.fit import compiled_once
 
     request = Request(profile, seeds, tuple(only or ()), epochs, pretraining_epochs, data_dir, results)
-    named = experiments(names)
     for experiment in named.values():
         check(experiment, request)
+    if plan or given:
+        from repro.cli.queue import show, work
+    if plan:
+        show(named, request, given)
+        return
+    device = here()
+    console.print(f"on {device.name}" + (f", {n_cores()} threads" if device.platform == "cpu" else ""))
     surprises = []
-    with compiled_once():
-        for experiment in named.values():
-            paths = carry_out(experiment, request, console)
+    with compiled_once(console):
+        if given:
+            made = work(named, request, began + given.total_seconds())
+        else:
+            made = ((experiment, carry_out(experiment, request, console)) for experiment in named.values())
+        for experiment, paths in made:
             print_scores(experiment, paths)
             surprises += diverged(experiment, paths) + out_of_range(experiment, request, paths)
     console.print(f"records are in {results / profile}")

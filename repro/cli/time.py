@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.box import SIMPLE
 from rich.table import Column, Table
 
-from repro.cli.options import Profile, Results, console
+from repro.cli.options import For, Profile, Results, chosen, console
 from repro.errors import StoppedError
 
 
-def time_machine(profile: Profile = "quick", results: Results = Path("results")) -> None:
+def time_machine(
+    profile: Profile = "quick",
+    results: Results = Path("results"),
+    lane: Annotated[
+        str | None,
+        typer.Option(help="Parts of the machine, such as gpu,1core; there are 1core, cpu and gpu."),
+    ] = None,
+    given: For = None,
+) -> None:
     """Time this machine: CD-1 and backprop, by JAX, the program of 2006 and other people's, on one core, on
     all, and on a GPU if JAX sees one. On two cores quick takes under two minutes, paper a quarter of an hour.
 
@@ -21,11 +32,13 @@ def time_machine(profile: Profile = "quick", results: Results = Path("results"))
     from repro.runs.experiment import check_profile
     from repro.timing.ranking import rates, standing
     from repro.timing.rates import EXPERIMENT, time_rates, took
+    from repro.timing.subject import PARTS
 
     check_profile(profile)
-    began = time.perf_counter()
+    parts = list(chosen(lane.split(",") if lane else None, dict.fromkeys(PARTS), "lane"))
+    began, limit = time.perf_counter(), given.total_seconds() if given else math.inf
     try:
-        records = time_rates(profile, results, console)
+        records = time_rates(profile, results, console, parts, limit)
     except KeyboardInterrupt as stopped:
         kept = f"what was timed is in {results / profile / EXPERIMENT}"
         raise StoppedError(f"stopped; {kept}; the same command times everything anew") from stopped

@@ -68,6 +68,11 @@ def workspace() -> Generator[Path, None, None]:
         ) from error
 
 
+def prepared_sets() -> list[Path]:
+    """The folder of every data set that is in the cache, of whatever version."""
+    return sorted(path.parent for path in cache_dir().glob(f"*/{MANIFEST}"))
+
+
 def write(recipe: Recipe, arrays: Arrays, where: Path) -> None:
     """Store arrays and their manifest in a new folder."""
     where.mkdir()

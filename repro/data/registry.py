@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from repro.atomic import n_bytes
 from repro.data import curves, documents, faces, mnist, prepared
 from repro.data import embedded as samples
 from repro.data.dataset import Cases, Dataset
@@ -92,8 +93,7 @@ def status() -> list[Status]:
 def status_of(recipe: Recipe) -> Status:
     """Where one data set is, and whether it is ready."""
     path = recipe.installed() if recipe.installed else prepared.folder(recipe)
-    files = [path] if path and path.is_file() else path.rglob("*") if path else []
-    size = sum(file.stat().st_size for file in files if file.is_file())
+    size = n_bytes(path) if path else 0
     return Status(
         name=recipe.name,
         source=recipe.source,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from repro.report.frame import Frame
-from repro.runs.config import Autoencoding, Flops, Pretrained
+from repro.models.autoencoder import Architecture
+from repro.report.frame import Frame, select
+from repro.runs.config import Autoencoding, Epochs, Flops, Pretrained, from_json
+from repro.runs.provenance import Device
+from repro.runs.run import Work, needs_a_choice
+from repro.training.descent import evaluations_per_update
 from repro.training.flops import backprop_flops, stack_flops
 
 SIZES = {  # of the full data sets: input units, training cases
@@ -20,6 +25,16 @@ SIZES = {  # of the full data sets: input units, training cases
     "reuters21578": (2000, 5_683),
     "rcv1": (2000, 402_207),
 }
+SAMPLES = {  # of those of the quick profile
+    "curves": (784, 2_500),
+    "mnist": (784, 4_500),
+    "faces": (625, 6_000),
+    "rcv1": (2000, 198),
+}
+PHASES = ("pretraining", "finetuning")
+# what has to agree for a recorded run to say how fast another is, the nearest first
+NEAREST = (["device", "data", "optimiser"], ["device", "data"], ["device"])
+NEAREST += (["platform", "data"], ["platform"], ["data"], [])
 
 
 class Cost(NamedTuple):
@@ -32,11 +47,54 @@ class Cost(NamedTuple):
     device: str  # the recorded runs whose rate it is at
 
 
+class Estimate(NamedTuple):
+    """How long a program takes; NaN where no run is recorded, or the data are of unknown size."""
+
+    parts: dict[Hashable, float]  # seconds by what they go to; programs that share a part pay for it once
+    first: float  # seconds until its first checkpoint
+    devices: frozenset[str]  # the recorded runs whose rates these are
+
+
+class Near(NamedTuple):
+    """Of the recorded runs that are nearest to another; NaN where none are recorded."""
+
+    pretraining: float  # operations per second
+    finetuning: float
+    compiling: float  # seconds, the most that any of them took
+    besides: float  # seconds of a program that are neither training nor compiling, their median
+    devices: frozenset[str]
+
+
+class _Nearest(dict[tuple[Device, str, str], Near]):
+    """By device, data and optimiser."""
+
+    def __init__(self, spent: pd.DataFrame):
+        self.spent = spent
+
+    def __missing__(self, key: tuple[Device, str, str]) -> Near:
+        """Look it up, once."""
+        (device, platform), data, optimiser = key
+        own = {"device": device, "platform": platform, "data": data, "optimiser": optimiser}
+        found = [self._of_phase(phase, own) for phase in PHASES]
+        about = found[-1][["compiling", "besides"]].agg({"compiling": "max", "besides": "median"})
+        sums = [some.groupby("device")[["flops", "seconds"]].sum().sort_values("flops") for some in found]
+        rates = [float((s.flops / s.seconds).iloc[-1]) if len(s) else np.nan for s in sums]
+        devices = frozenset(str(s.index[-1]) for s in sums if len(s))
+        self[key] = Near(*rates, *about.astype(float), devices)
+        return self[key]
+
+    def _of_phase(self, phase: str, own: dict[str, str]) -> pd.DataFrame:
+        some = self.spent[(self.spent.phase == phase) & (self.spent.flops > 0)]
+        nearest = (select(some, **{name: own[name] for name in columns}) for columns in NEAREST)
+        return next((rows for rows in nearest if len(rows)), some)
+
+
 @dataclass(frozen=True)
 class Costs:
     """What is known of costs from the recorded runs of a profile."""
 
     frame: Frame
+    small: bool = False  # whether it is runs of the quick profile that are asked about
 
     def of_runs(self, experiment: str, config: Any, n_runs: int, operations: float | None = None) -> Cost:
         """So many runs of a configuration, at its full length or with so many operations each."""
@@ -46,28 +104,77 @@ class Costs:
         rate, device = self.rates.get(config.data, (np.nan, ""))
         return Cost(experiment, n_runs, total, total / rate, device)
 
+    def estimate(self, work: Work, here: Device) -> Estimate:
+        """How long a program takes here, by the rates of the recorded runs that are nearest: of this device,
+        of others of its kind, of any. Compiling takes as long as it ever took, but once for programs that are
+        alike.
+        """
+        config, n = work.config, len(work.seeds)
+        own = "run", work.experiment.name, work.variant, work.seeds
+        if not isinstance(config, Autoencoding):
+            return Estimate({own: 0.0}, 0.0, frozenset())
+        near = self._nearest[here, config.data, config.optimiser.kind]
+        like = config.data, config.network, config.batch_size
+        trained = "pretraining", config.start, config.precision.pretraining, *like[:2]
+        parts: dict[Hashable, float] = {("compiling", config.optimiser.kind, n, *like): near.compiling}
+        pretraining = self.pretraining(config) / near.pretraining
+        if needs_a_choice(config):
+            parts["choice", *own[1:3]] = self.choice(config) / near.finetuning
+            if isinstance(config.start, Pretrained):
+                parts[(*trained, "train", (0,))] = pretraining
+        parts[own] = near.besides + n * self.finetuning(config) / near.finetuning
+        n_reports = config.n_reports or self.finetuning(config) / self._epoch(config)
+        first = parts[own] / n_reports
+        if isinstance(config.start, Pretrained):
+            parts[(*trained, config.learns_from, work.seeds)] = n * pretraining
+            first = n * pretraining / config.start.pretraining.n_epochs
+        return Estimate(parts, near.compiling + first, near.devices)
+
     def operations(self, config: Autoencoding) -> float:
         """Of one run, the choice of its rate included; NaN on data of unknown size."""
         if isinstance(config.budget, Flops):
             return config.budget.total
-        if config.data not in SIZES:
+        return self.finetuning(config) + self.choice(config) + self.pretraining(config)
+
+    def pretraining(self, config: Autoencoding) -> float:
+        """Operations before fine-tuning, none for random starts."""
+        start, size = config.start, self._size(config)
+        if not isinstance(start, Pretrained):
+            return 0.0
+        if size is None:
             return np.nan
-        n_visible, n_cases = SIZES[config.data]
-        sizes, start = (n_visible, *config.network.widths), config.start
-        n_epochs = config.budget.n
-        if config.tuning:
-            n_epochs += config.tuning.total_epochs
-        network = backprop_flops((*sizes, *sizes[-2::-1]), n_cases)
-        spent = n_epochs * self.evaluations(config) * network
-        if isinstance(start, Pretrained):
-            of_layers = [start.pretraining.n_epochs] * len(config.network.widths)
-            of_layers[0] = start.pretraining.first_n_epochs or of_layers[0]
-            spent += stack_flops(sizes, n_cases, tuple(of_layers), start.pretraining.contrastive.k)
-        return spent
+        of_layers = [start.pretraining.n_epochs] * len(config.network.widths)
+        of_layers[0] = start.pretraining.first_n_epochs or of_layers[0]
+        sizes = (size[0], *config.network.widths)
+        return stack_flops(sizes, size[1], tuple(of_layers), start.pretraining.contrastive.k)
+
+    def choice(self, config: Autoencoding) -> float:
+        """Operations of choosing a rate, but for pretraining."""
+        return config.tuning.total_epochs * self._epoch(config) if config.tuning else 0.0
+
+    def finetuning(self, config: Autoencoding) -> float:
+        """Operations of fine-tuning."""
+        if isinstance(config.budget, Epochs):
+            return config.budget.n * self._epoch(config)
+        return config.budget.total - self.pretraining(config) - self.choice(config)
+
+    def _epoch(self, config: Autoencoding) -> float:
+        """Operations of an epoch of fine-tuning."""
+        if (found := self._size(config)) is None:
+            return np.nan
+        n_visible, n_cases = found
+        architecture = Architecture((n_visible, *config.network.widths))
+        each = evaluations_per_update(config.optimiser, architecture, config.batch_size or n_cases)
+        each = each if each == each else self.evaluations(config)
+        return each * backprop_flops(architecture.layers, n_cases)
+
+    def _size(self, config: Autoencoding) -> tuple[int, int] | None:
+        """Input units and training cases, if they are known."""
+        return (SAMPLES if self.small else SIZES).get(config.data)
 
     def evaluations(self, config: Autoencoding) -> float:
-        """Losses with gradient, or what costs as much, for each minibatch: means of the recorded runs of an
-        optimiser, on these data if there are any; 1 if none is recorded.
+        """Losses with gradient, or what costs as much, for each minibatch of an optimiser that searches as
+        long as it must: means of its recorded runs, on these data if there are any; 1 if none is recorded.
         """
         recorded = self._evaluations
         recorded = recorded[recorded.optimiser == config.optimiser.kind]
@@ -85,21 +192,37 @@ class Costs:
         """Operations per second of all recorded runs on a data set together, on the device where that is the
         most, by data set.
         """
-        runs = self._runs
-        seconds = [self._seconds(path) for path in runs.path]
-        spent = runs.assign(flops=runs.flops.astype(float), seconds=seconds)
-        spent = spent.dropna(subset=["flops", "seconds"])
-        spent = spent.groupby(["data", "device"])[["flops", "seconds"]].sum()
+        spent = self._spent.groupby(["data", "device"])[["flops", "seconds"]].sum()
         rates = (spent.flops / spent.seconds).sort_values()
         return {data: (rate, device) for (data, device), rate in rates.items()}
+
+    @cached_property
+    def _spent(self) -> pd.DataFrame:
+        """Of each recorded run its operations, its seconds and those of compiling it, by phase."""
+        rows, recorded = [], replace(self, small=self.frame.small)
+        for run in self._runs.itertuples():
+            record = self.frame.record(run.path)
+            pretraining = np.nan_to_num(recorded.pretraining(from_json(record.config)))
+            before = min(float(pretraining), run.flops)
+            took = [record.metrics[f"{phase}_seconds"] for phase in PHASES]
+            compiling = record.metrics.get("compile_seconds", np.nan)
+            shared = took[0] if record.provenance.get("artefacts") else 0.0  # another run's time
+            besides = record.provenance["wall_seconds"] - sum(took) - np.nan_to_num(compiling) + shared
+            of_phases = {"pretraining": before, "finetuning": run.flops - before}
+            for phase, flops in of_phases.items():
+                about = {name: getattr(run, name) for name in ("data", "device", "platform", "optimiser")}
+                seconds = record.metrics[f"{phase}_seconds"] / record.provenance["seeds_side_by_side"]
+                about |= {"compiling": compiling, "besides": max(0.0, besides)}
+                rows.append({**about, "phase": phase, "flops": flops, "seconds": seconds})
+        numbers = dict.fromkeys(["flops", "seconds", "compiling", "besides"], float)
+        found = pd.DataFrame(rows, columns=["data", "device", "platform", "optimiser", "phase", *numbers])
+        return found.astype(numbers).dropna(subset=["flops", "seconds"])
+
+    @cached_property
+    def _nearest(self) -> _Nearest:
+        return _Nearest(self._spent)
 
     @cached_property
     def _runs(self) -> pd.DataFrame:
         runs = self.frame.runs
         return runs[runs.kind == "autoencoding"]
-
-    def _seconds(self, path: str) -> float:
-        """Of training; of seeds side by side each one's share."""
-        record = self.frame.record(path)
-        trained = sum(record.metrics[f"{phase}_seconds"] for phase in ("pretraining", "finetuning"))
-        return trained / record.provenance["seeds_side_by_side"]

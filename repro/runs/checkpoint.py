@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from repro.atomic import write_atomically
+from repro.atomic import n_bytes, write_atomically
 from repro.training.fit import Fitted
 
 FORMAT_VERSION = 1  # one more when older checkpoints cannot be read any longer
@@ -126,15 +126,15 @@ def keep_artefact(folder: Path, fitted: Fitted, made: dict) -> None:
     for other in folder.parent.iterdir():
         if other != folder:
             shutil.rmtree(other)
-    drop_least_recent(folder.parents[2])
+    drop_least_recent(folder.parents[2].glob("*/*"), ARTEFACT_BYTES)
 
 
-def drop_least_recent(artefacts: Path, limit: int = ARTEFACT_BYTES) -> None:
-    """Remove the artefacts used longest ago, until the others need `limit` bytes at most."""
-    folders = sorted(artefacts.glob("*/*"), key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+def drop_least_recent(folders: Iterable[Path], limit: int) -> None:
+    """Remove the folders used longest ago, until the others need `limit` bytes at most."""
+    folders = sorted(folders, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
     total = 0
     for folder in folders:
-        total += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        total += n_bytes(folder)
         if total > limit and folder != folders[0]:
             shutil.rmtree(folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -19,11 +20,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from repro.atomic import write_atomically
+from repro.errors import OutOfTimeError
 from repro.runs.checkpoint import Checkpoints, find_artefact, keep_artefact
 from repro.training.fit import Fitted, Monitor
 
 SECONDS_BETWEEN_LINES = 10.0  # without a terminal
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
+PROCESSES = "processes"  # the folder beside the checkpoints that says who has worked
 FINISHED = "finished"  # what an artefact's folder holds when it is made; until then checkpoints of its phase
 
 
@@ -33,15 +36,25 @@ class Watch(Monitor):
     Work that runs may share is kept in the folder `artefacts`, and stays when this run is over. `about` says
     which process this is; it is kept beside the checkpoints, with the time it has worked.
 
+    Training ends at the last report that comes before the time `until`, of `time.monotonic`: a checkpoint is
+    kept, and `OutOfTimeError` is raised.
+
     Within, Ctrl-C is heeded at the next report, when nothing is being computed: an exception in the middle of
     a computation has ended in a segmentation fault. A second Ctrl-C ends the process at once.
     """
 
     def __init__(
-        self, title: str, folder: Path, artefacts: Path, console: Console, about: dict | None = None
+        self,
+        title: str,
+        folder: Path,
+        artefacts: Path,
+        console: Console,
+        about: dict | None = None,
+        until: float = math.inf,
     ):
         self.title, self.folder, self.artefacts, self.console = title, folder, artefacts, console
-        self.process = Process(folder / "processes", about or {})
+        self.process = Process(folder / PROCESSES, about or {})
+        self.until = until
         self.stop = threading.Event()  # Ctrl-C was pressed
         self.taken: list[dict] = []  # artefacts that this run started from, and what made them
         self.diverged: dict[str, list[int]] = {}  # phase -> `Fitted.diverged`, of those where a seed did
@@ -81,8 +94,13 @@ class Watch(Monitor):
     def restore(self, phase: str, start: Fitted) -> Fitted:
         """What there is of this phase, if it fits: an artefact, or the latest checkpoint of an interrupted
         run; else `start`.
+
+        Raises:
+            OutOfTimeError: if the time is over.
         """
         self._close()
+        if time.monotonic() >= self.until:
+            raise OutOfTimeError
         fitted = self._finished(phase, start) or self._latest(phase, start)
         if _some(fitted.diverged):
             self.diverged[phase] = fitted.diverged.tolist()
@@ -113,18 +131,22 @@ class Watch(Monitor):
 
         Raises:
             KeyboardInterrupt: if Ctrl-C was pressed.
+            OutOfTimeError: if the next report would come too late.
         """
         now, finished = time.monotonic(), fitted.over(n_epochs)
+        late = now + float(fitted.seconds[-1]) > self.until
         self._show(phase, fitted, n_epochs, now)
         if finished and self.shared:
             self._close()
             keep_artefact(self.folder / FINISHED, fitted, self.process.entry())
-        elif finished or self.stop.is_set() or now - self.kept > SECONDS_BETWEEN_CHECKPOINTS:
+        elif finished or late or self.stop.is_set() or now - self.kept > SECONDS_BETWEEN_CHECKPOINTS:
             self.open[0].save(fitted)
             self.process.log()
             self.kept = now
         if self.stop.is_set():
             raise KeyboardInterrupt
+        if late and not finished:
+            raise OutOfTimeError
 
     def sharing(self, work: str) -> Watch:
         """The same, but for the artefact of this identity."""
@@ -137,9 +159,7 @@ class Watch(Monitor):
         `began`, and the `seconds` it worked, those lost after its last checkpoint not counted.
         """
         self.process.log()
-        return [
-            json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.process.folder.iterdir())
-        ]
+        return _processes(self.folder)
 
     def forget(self) -> None:
         """Remove the run's own checkpoints: the record has been written."""
@@ -196,6 +216,16 @@ class Process:
         """Write or renew its file."""
         name = f"{self.now:%Y%m%dT%H%M%S.%f}.{os.getpid()}"
         write_atomically(self.folder / name, json.dumps(self.entry()).encode())
+
+
+def _processes(folder: Path) -> list[dict]:
+    logs = sorted((folder / PROCESSES).glob("[!.]*"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in logs]
+
+
+def seconds_spent(folder: Path) -> float:
+    """How long processes have worked on the run whose checkpoints are in this folder; 0 if there are none."""
+    return sum((process["seconds"] for process in _processes(folder)), 0.0)
 
 
 def _some(diverged: np.ndarray) -> bool:

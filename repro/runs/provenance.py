@@ -8,7 +8,7 @@ import subprocess
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -18,17 +18,30 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = ("repro", "experiments", "pyproject.toml", "constraints.txt")  # what can move a number
 
 
+class Device(NamedTuple):
+    """What computes here."""
+
+    name: str
+    platform: str  # as JAX calls it: "cpu", "gpu"
+
+
+def here() -> Device:
+    """The first device that JAX sees; a processor as it names itself."""
+    device = jax.devices()[0]
+    return Device(cpu_name() if device.platform == "cpu" else device.device_kind, device.platform)
+
+
 def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, Any]:
     """The origin of what this process computes now."""
     commit, dirty = revision()
-    device = jax.devices()[0]
+    device = here()
     return {
         "commit": commit,
         "dirty": dirty,
         "data": data_source,
         "data_sha256": data_checksum,
         "platform": device.platform,
-        "device": cpu_name() if device.platform == "cpu" else device.device_kind,
+        "device": device.name,
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": n_cores(),  # rounding differs with their number: so many decide a number's last digits

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import jax
 import numpy as np
@@ -33,7 +35,7 @@ from repro.runs.experiment import Experiment, check_profile
 from repro.runs.lock import claim
 from repro.runs.outcome import side_by_side
 from repro.runs.programs import PROGRAMS
-from repro.runs.progress import Watch
+from repro.runs.progress import Watch, seconds_spent
 from repro.runs.provenance import provenance, revision
 from repro.runs.record import Record, identity, load_record, record_path, save_records
 from repro.training.optimisers import LBFGS, ConjugateGradient, HessianFree
@@ -61,13 +63,21 @@ class Request:
         return self.results / self.profile
 
 
-class _Session(NamedTuple):
+class Session(NamedTuple):
     """What every run of one call shares."""
 
     experiment: Experiment
     request: Request
     data: Callable[[str], Dataset]
     console: Console
+    until: float = math.inf  # of `time.monotonic`: when training is to end
+
+
+def loader(request: Request) -> Callable[[str], Dataset]:
+    """What loads the data of a request by name; it keeps the data set it loaded last."""
+    revision()
+    load = partial(repro.data.load, embedded=request.profile == "quick", data_dir=request.data_dir)
+    return lru_cache(maxsize=1)(load)
 
 
 def run(experiment: Experiment, request: Request, console: Console) -> list[Path]:
@@ -79,9 +89,7 @@ def run(experiment: Experiment, request: Request, console: Console) -> list[Path
     Raises:
         DataUnavailableError: if the data cannot be had.
     """
-    revision()
-    load = partial(repro.data.load, embedded=request.profile == "quick", data_dir=request.data_dir)
-    session = _Session(experiment, request, lru_cache(maxsize=1)(load), console)
+    session = Session(experiment, request, loader(request), console)
     paths, absent = [], set()
     for variant, config in configurations(experiment, request).items():
         if config.data in absent:
@@ -122,6 +130,7 @@ def check(experiment: Experiment, request: Request) -> None:
         if variant not in experiment.variants:
             choices = ", ".join(experiment.variants)
             raise UserError(f"{experiment.name} has no variant {variant!r}; it has: {choices}")
+    for variant in request.only:
         if variant not in configurations(experiment, request):
             raise UserError(f"{experiment.name}/{variant} is not in the quick profile: use --profile paper")
 
@@ -150,34 +159,66 @@ def _with_epochs(config: Config, request: Request) -> Config:
     return replace(config, start=replace(config.start, pretraining=pretraining))
 
 
-def _run_variant(session: _Session, variant: str, config: Config) -> list[Path]:
-    """One record per seed; a rate that is still to be chosen is chosen first, with seed 0 for all seeds.
+def _run_variant(session: Session, variant: str, config: Config) -> list[Path]:
+    """One record per seed; a rate that is still to be chosen is chosen first, with seed 0 for all seeds."""
+    config = chosen(session, variant, config)
+    return records(session, variant, config, seeds_of(session.experiment, session.request, config))
+
+
+def chosen(session: Session, variant: str, config: Config) -> Config:
+    """The configuration with its rate, which is chosen now if it has not been.
 
     Raises:
         DivergedError: if every candidate did.
     """
-    if isinstance(config, Autoencoding) and config.tuning:
-        [path] = _records(session, variant, tuning_of(config), 1)
-        rate = load_record(path).metrics["learning_rate"]
-        if rate is None or rate != rate:
-            raise DivergedError(
-                f"{path}: every candidate diverged, so no rate is chosen: put lower ones into the grid"
-            )
-        config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
-    n = session.request.seeds or session.experiment.seeds[session.request.profile]
-    return _records(session, variant, config, 1 if deterministic(config) else n)
+    if not needs_a_choice(config):
+        return config
+    [path] = records(session, variant, tuning_of(config), range(1))
+    return _with_rate(config, path)
 
 
-def _records(session: _Session, variant: str, config: Config, n_seeds: int) -> list[Path]:
-    """The records of seeds 0 to n - 1; those that exist are kept.
+def needs_a_choice(config: Config) -> TypeGuard[Autoencoding]:
+    """Whether the rate of a configuration is still to be chosen."""
+    if not isinstance(config, Autoencoding) or config.tuning is None:
+        return False
+    return getattr(config.optimiser, "learning_rate", None) is None
+
+
+def _with_rate(config: Autoencoding, choice: Path) -> Autoencoding:
+    """The configuration with the rate that this record of a choice gives.
+
+    Raises:
+        DivergedError: if every candidate did.
+    """
+    rate = load_record(choice).metrics["learning_rate"]
+    if rate is None or rate != rate:
+        raise DivergedError(
+            f"{choice}: every candidate diverged, so no rate is chosen: put lower ones into the grid"
+        )
+    return replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
+
+
+def seeds_of(experiment: Experiment, request: Request, config: Config) -> range:
+    """The seeds that are requested of a configuration."""
+    n = request.seeds or experiment.seeds[request.profile]
+    return range(1 if deterministic(config) else n)
+
+
+def known_checksum(request: Request, data: str) -> str:
+    """Of a data set, without loading it; empty if none is registered and it is not prepared."""
+    return repro.data.checksum(data, embedded=request.profile == "quick")
+
+
+def records(session: Session, variant: str, config: Config, seeds: Iterable[int]) -> list[Path]:
+    """The records of these seeds; those that exist are kept.
 
     Raises:
         UserError: if one of them is of another configuration, which had these for its defaults.
     """
     experiment, request, platform = session.experiment, session.request, jax.devices()[0].platform
-    known = repro.data.checksum(config.data, embedded=request.profile == "quick")
+    known = known_checksum(request, config.data)
     of = identity(config, known or session.data(config.data).checksum, platform)
-    paths = {n: record_path(request.folder, experiment.name, variant, n, of) for n in range(n_seeds)}
+    paths = {n: record_path(request.folder, experiment.name, variant, n, of) for n in seeds}
     missing = [seed for seed, path in paths.items() if not path.exists()]
     title = f"{experiment.name}/{variant}" + (", choice of the rate" if isinstance(config, Tuning) else "")
     for seed in sorted(paths.keys() - set(missing)):
@@ -188,11 +229,52 @@ def _records(session: _Session, variant: str, config: Config, n_seeds: int) -> l
             )
         commit = record.provenance["commit"][:8]
         session.console.print(f"{title}: seed {seed} is already recorded, by commit {commit}")
-    alone = not side_by_side() or (isinstance(config, Autoencoding) and searches_to_a_budget(config))
-    for seeds in [[seed] for seed in missing] if alone else [missing]:
-        if seeds:
-            _run_seeds(session, variant, config, seeds, title)
+    for together in programs(config, missing):
+        _run_seeds(session, variant, config, together, title)
     return list(paths.values())
+
+
+class Work(NamedTuple):
+    """What one program does: records that are missing, and before them the choice of the rate if that is."""
+
+    experiment: Experiment
+    variant: str
+    config: Config
+    seeds: tuple[int, ...]
+    spent: float = 0.0  # seconds that earlier processes have worked on it, which have left a checkpoint
+
+
+def missing(experiment: Experiment, request: Request) -> Iterator[Work]:
+    """What is requested and not recorded; nothing is loaded for it. Variants are left out whose data cannot
+    be had, or whose every rate has diverged.
+    """
+    for variant, config in configurations(experiment, request).items():
+        with suppress(DataUnavailableError, DivergedError):
+            yield from _missing(experiment, request, variant, config)
+
+
+def _missing(experiment: Experiment, request: Request, variant: str, config: Config) -> Iterator[Work]:
+    learnt, platform = known_checksum(request, config.data), jax.devices()[0].platform
+
+    def path(of: str, seed: int) -> Path:
+        return record_path(request.folder, experiment.name, variant, seed, of)
+
+    choosing = None
+    if needs_a_choice(config):
+        choosing = identity(tuning_of(config), learnt, platform)
+        if (choice := path(choosing, 0)).exists():
+            config, choosing = _with_rate(config, choice), None
+    of = identity(config, learnt, platform)
+    absent = [seed for seed in seeds_of(experiment, request, config) if not path(of, seed).exists()]
+    for seeds in programs(config, absent):
+        begun = checkpoints(request, experiment, choosing or of, [0] if choosing else seeds)
+        yield Work(experiment, variant, config, tuple(seeds), seconds_spent(begun))
+
+
+def programs(config: Config, seeds: list[int]) -> list[list[int]]:
+    """The seeds that one program trains side by side."""
+    alone = not side_by_side() or (isinstance(config, Autoencoding) and searches_to_a_budget(config))
+    return [[seed] for seed in seeds] if alone else [seeds] * bool(seeds)
 
 
 def searches_to_a_budget(config: Autoencoding) -> bool:
@@ -201,18 +283,17 @@ def searches_to_a_budget(config: Autoencoding) -> bool:
     return isinstance(config.budget, Flops) and searches
 
 
-def _run_seeds(session: _Session, variant: str, config: Config, seeds: list[int], title: str) -> None:
+def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int], title: str) -> None:
     """Run some seeds as one program and write their records."""
     experiment, request = session.experiment, session.request
     claim(request.folder)
     data = session.data(config.data)
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
     of, learnt = identity(config, data.checksum, origin["platform"]), f"{data.checksum[:8]}.v{FORMAT_VERSION}"
-    side_by_side = "-".join(map(str, seeds))
-    own = request.folder / ".checkpoints" / f"{experiment.name}.{of}.{side_by_side}.v{FORMAT_VERSION}"
+    own = checkpoints(request, experiment, of, seeds)
     artefacts = request.folder / ".artefacts" / f"{origin['platform']}.{learnt}"
     about = {name: origin[name] for name in PROCESS}
-    with Watch(title, own, artefacts, session.console, about) as watch:
+    with Watch(title, own, artefacts, session.console, about, session.until) as watch:
         outcome = PROGRAMS[type(config)](config, data, jax.vmap(jax.random.key)(np.array(seeds)), watch)
     processes = watch.processes()
     origin |= {
@@ -222,17 +303,23 @@ def _run_seeds(session: _Session, variant: str, config: Config, seeds: list[int]
         "load_average": round(os.getloadavg()[1], 2),  # of five minutes; more than `cores`: slow clock
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
-    records = []
+    made = []
     for i, seed in enumerate(seeds):
         metrics = {name: float(value[i]) for name, value in outcome.metrics.items()}
         curves = {name: np.asarray(value[i], float).tolist() for name, value in outcome.curves.items()}
         arrays = {name: value[i] for name, value in outcome.arrays.items()}
         about = experiment.name, variant, request.profile, seed, of, as_json(config)
-        records.append((Record(*about, metrics, curves, None, origin), arrays))
-    save_records(request.folder, records)
+        made.append((Record(*about, metrics, curves, None, origin), arrays))
+    save_records(request.folder, made)
     watch.forget()
     done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
     session.console.print(f"{title}: {done}")
+
+
+def checkpoints(request: Request, experiment: Experiment, of: str, seeds: Sequence[int]) -> Path:
+    """The folder of the checkpoints of a run of this identity."""
+    name = f"{experiment.name}.{of}.{'-'.join(map(str, seeds))}.v{FORMAT_VERSION}"
+    return request.folder / ".checkpoints" / name
 
 
 def diverged(experiment: Experiment, paths: list[Path]) -> list[str]:

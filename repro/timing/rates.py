@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,13 +17,13 @@ import numpy as np
 from rich.console import Console
 
 from repro.atomic import write_atomically
-from repro.errors import UserError
+from repro.errors import OutOfTimeError, UserError
 from repro.runs.record import Record, identity, save_records
 from repro.timing.load import OtherWork, is_busy
 from repro.timing.peers import PACKAGES, installed
 from repro.timing.plan import LENGTHS, Length, groups
 from repro.timing.stopwatch import in_turn
-from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, Part, Subject
+from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, PARTS, Part, Subject
 from repro.timing.worker import Worker, confinable
 from repro.typed import as_json
 
@@ -50,45 +51,70 @@ class Progress:
     console: Console
     total: float  # work, in any unit
     began: float
+    until: float = math.inf  # of `time.perf_counter`
     done: float = 0.0
 
     def more(self, work: float) -> None:
-        """So much has been done."""
+        """So much has been done.
+
+        Raises:
+            OutOfTimeError: if the time is over.
+        """
         self.done += work
+        if time.perf_counter() > self.until:
+            raise OutOfTimeError
+
+    def seconds(self, work: float) -> float:
+        """How long so much more may take, going by what has been done; 0 if nothing has."""
+        return (time.perf_counter() - self.began) * work / self.done if self.done else 0.0
 
     def line(self, text: str) -> None:
         """One line, with the time left once there is something to guess it from."""
-        elapsed = time.perf_counter() - self.began
-        left = f", about {elapsed * (self.total / self.done - 1):.0f} s left" if self.done else ""
+        left = f", about {self.seconds(self.total - self.done):.0f} s left" if self.done else ""
         self.console.print(f"timing {text}{left}")
 
 
-def time_rates(profile: str, results: Path, console: Console) -> list[Record]:
-    """Time everything that this machine and the installed packages can, and write one record each.
+def time_rates(
+    profile: str, results: Path, console: Console, parts: Sequence[Part] = PARTS, limit: float = math.inf
+) -> list[Record]:
+    """Time everything that these parts of this machine and the installed packages can, and write one record
+    each.
 
     The records are written after each group of subjects, all of them anew: a rate is compared with the best
-    of the machine so far, and says the largest load so far. Interrupted, it keeps what was measured.
+    of the machine so far, and says the largest load so far. Interrupted, it keeps what was measured. A group
+    that is not over after `limit` seconds, or would not be if it took as long as those before it, is said and
+    left out.
 
     Raises:
-        UserError: if the folder cannot be written to.
+        UserError: if the folder cannot be written to, or a part that was named is not there.
     """
+    until = time.perf_counter() + limit
     folder, length = results / profile, LENGTHS[profile]
     check_writable(folder / EXPERIMENT, results)
     with ExitStack() as stack:
-        workers = start_workers(stack, console)
+        workers = start_workers(stack, console, parts)
         other = OtherWork(lambda: time.process_time() + sum(worker.spent() for worker in workers.values()))
         warn(other.largest, console)
         provenances: dict[Part, dict[str, Any]] = {
             part: worker.provenance() for part, worker in workers.items()
         }
-        plan = list(groups(length, workers, peers(console)))
-        work = (1 + length.repeats) * sum(effort(subject) for group in plan for subject in group)
-        progress = Progress(console, work, time.perf_counter())
+        plan = list(groups(length, workers, peers(console) if "cpu" in workers else []))
+        work = [(1 + length.repeats) * sum(map(effort, group)) for group in plan]
+        progress = Progress(console, sum(work), time.perf_counter(), until)
         timings: dict[Subject, Timing] = {}
         records: list[Record] = []
-        for group in plan:
+        for group, more in zip(plan, work, strict=True):
+            needed = progress.seconds(more)
+            if time.perf_counter() + needed > until:
+                console.print(f"no time for {_named(group)}, about {needed:.0f} s here")
+                progress.total -= more
+                continue
             quiet = not is_busy(other.largest)
-            timings |= time_group(workers, group, length, progress)
+            try:
+                timings |= time_group(workers, group, length, progress)
+            except OutOfTimeError:
+                console.print(f"the time was over before {_named(group)} were timed")
+                break
             if is_busy(other.read()) and quiet:
                 warn(other.largest, console)
             records = recorded(timings, provenances, profile, other.largest)
@@ -129,26 +155,39 @@ def peers(console: Console) -> list[str]:
     return [name for name in present if present[name]]
 
 
-def start_workers(stack: ExitStack, console: Console) -> dict[Part, Worker]:
-    """A worker for each part that this machine has; closed with the stack."""
+def start_workers(stack: ExitStack, console: Console, parts: Sequence[Part]) -> dict[Part, Worker]:
+    """A worker for each of these parts that this machine has; closed with the stack.
+
+    Raises:
+        UserError: if there is none.
+    """
     workers: dict[Part, Worker] = {}
-    parts: list[Part] = ["1core", "cpu", "gpu"]
-    for part in parts if confinable() else parts[1:]:
+    absent: list[str] = []
+    for part in parts:
+        if part == "1core" and not confinable():
+            absent.append("this system cannot tie a process to one core: rates of one core are left out")
+            continue
         worker = stack.enter_context(closing(Worker(part)))
-        if part != "gpu" or worker.provenance()["platform"] != "cpu":
+        if part == "gpu" and worker.provenance()["platform"] == "cpu":
+            absent.append("JAX sees no GPU here: its rates are left out")
+        else:
             workers[part] = worker
-    if "1core" not in workers:
-        console.print("this system cannot tie a process to one core: rates of one core are left out")
-    if "gpu" not in workers:
-        console.print("JAX sees no GPU here: its rates are left out")
+    if not workers:
+        raise UserError(f"nothing to time on {', '.join(parts)}: {'; '.join(absent)}")
+    for line in absent:
+        console.print(line)
     return workers
+
+
+def _named(group: list[Subject]) -> str:
+    return f"{len(group)} programs at {'x'.join(map(str, group[0].sizes))}"
 
 
 def time_group(
     workers: Mapping[Part, Worker], group: list[Subject], length: Length, progress: Progress
 ) -> dict[Subject, Timing]:
     """Seconds of every subject of a group."""
-    progress.line(f"{len(group)} programs at {'x'.join(map(str, group[0].sizes))}")
+    progress.line(_named(group))
     compiled = {subject: workers[subject.part].prepare(subject) for subject in group}
     calls = {subject: partial(workers[subject.part].call, subject) for subject in group}
     seconds = in_turn(calls, length.repeats, lambda subject: progress.more(effort(subject)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Literal
+from typing import Literal, get_args
 
 from repro.training.flops import backprop_flops, contrastive_flops
 from repro.typed import choice
@@ -11,6 +11,7 @@ from repro.typed import choice
 Program = Literal["program2006", "jax", "sklearn", "torch", "numpy"]
 Workload = Literal["cd1", "backprop", "matmul", "copy"]
 Part = Literal["1core", "cpu", "gpu"]
+PARTS: tuple[Part, ...] = get_args(Part)
 Precision = Literal["float64", "float32", "tf32", "bfloat16"]
 
 MNIST_CASES = 60_000  # an epoch of MNIST

@@ -6,10 +6,8 @@ of the batch alone, so a run continued from epoch e is bit for bit the run that 
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.experimental.compilation_cache.compilation_cache import reset_cache
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
@@ -289,21 +286,3 @@ def compile_ahead(function: Callable, *args) -> tuple[Callable, float]:
     began = time.perf_counter()
     compiled = jax.jit(function).lower(*args).compile()
     return compiled, time.perf_counter() - began
-
-
-@contextmanager
-def compiled_once() -> Iterator[None]:
-    """Within, a program that several runs have in common is compiled for the first of them alone; for longer
-    where the user has named a cache of compiled programs in JAX_COMPILATION_CACHE_DIR.
-    """
-    if jax.config.values["jax_compilation_cache_dir"]:
-        yield
-        return
-    with tempfile.TemporaryDirectory() as programs:
-        jax.config.update("jax_compilation_cache_dir", programs)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-        try:
-            yield
-        finally:
-            jax.config.update("jax_compilation_cache_dir", None)
-            reset_cache()
