@@ -64,7 +64,7 @@ def quick(config):
 EXPECTED = {
     "pretrained-cg": (7.5, 9.2),
     "gaussian-cg": (15.2, 15.6),  # still the mean image
-    "glorot-adam": (13.9, 15.8),
+    "glorot-adam": (13.9, 15.8),  # where it starts from is far above
     "pretrained-adam": (6.55, 8.15),
     "logistic-pca-6": (8.6, 9.4),
     "logistic-pca-18": (4.9, 5.7),
