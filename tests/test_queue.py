@@ -14,7 +14,7 @@ import repro.runs.queue
 import repro.runs.run
 from repro.cli.options import duration
 from repro.errors import DataUnavailableError, DivergedError, OutOfTimeError
-from repro.report.cost import SAMPLES, Costs
+from repro.report.cost import SAMPLES, Costs, Estimate
 from repro.report.plan import Question, ordered, questions
 from repro.report.verdicts import Evidence
 from repro.runs.config import Autoencoding
@@ -302,6 +302,18 @@ def test_what_settles_most_for_its_time_comes_first_and_seeds_take_turns():
         ("pretrained-cg", 1),
     ]
     assert order[0].settles == ("dear", "cheap") and order[-1].settles == ("dear",) and devices == {"abacus"}
+
+
+def test_a_question_that_needs_little_comes_before_one_that_needs_much_even_if_its_runs_are_longer(
+    monkeypatch,
+):
+    takes = {"gaussian-cg": 40.0, "glorot-cg": 90.0, "pretrained-cg": 50.0}
+    estimated = {name: Estimate({name: seconds}, 1.0, frozenset()) for name, seconds in takes.items()}
+    monkeypatch.setattr(Costs, "estimate", lambda self, work, here: estimated[work.variant])
+    asked = [Question("dear", frozenset({"mnist gaussian-cg", "mnist glorot-cg"}))]
+    asked += [Question("cheap", frozenset({"mnist pretrained-cg"}))]
+    order, _ = ordered([work("mnist", name) for name in takes], asked, Costs(frame()), HERE)
+    assert [planned.work.variant for planned in order] == ["pretrained-cg", "gaussian-cg", "glorot-cg"]
 
 
 def test_open_claims_and_cells_of_the_answer_table_are_the_questions():

@@ -188,7 +188,10 @@ def time_group(
 ) -> dict[Subject, Timing]:
     """Seconds of every subject of a group."""
     progress.line(_named(group))
-    compiled = {subject: workers[subject.part].prepare(subject) for subject in group}
+    compiled = {}
+    for subject in group:
+        compiled[subject] = workers[subject.part].prepare(subject)
+        progress.more(0.0)  # compiling too takes time, and it may be over
     calls = {subject: partial(workers[subject.part].call, subject) for subject in group}
     seconds = in_turn(calls, length.repeats, lambda subject: progress.more(effort(subject)))
     for worker in workers.values():
