@@ -121,6 +121,8 @@ def changed(value, path):
         "all": "train",
         "constant": "cosine",
         "mnist": "x",
+        "trained": "in flight",
+        "drawn anew": "formed once",
     }
     if isinstance(x, tuple):
         return replace(value, **{name: x[::-1]})
@@ -183,4 +185,4 @@ def test_a_committed_record_lies_where_todays_code_would_write_it(path):
         assert record.identity == identity_on(subject, origin)
     else:
         of = identity(from_json(record.config), origin["data_sha256"], origin["platform"])
-        assert record.identity == of and as_json(from_json(record.config)) == record.config
+        assert record.identity == of

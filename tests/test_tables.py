@@ -10,7 +10,8 @@ import scipy.stats
 from made_frames import EXPERIMENTS, frame, runs, tuning
 
 from repro.errors import UserError
-from repro.report.frame import shown
+from repro.report.fairness import judged
+from repro.report.frame import read, shown
 from repro.report.readme import (
     BLOCKS,
     Questions,
@@ -33,6 +34,7 @@ from repro.report.tables import (
     tidy,
 )
 from repro.runs.provenance import ROOT
+from repro.runs.record import save_records
 
 ERRORS = {"train_squared_error": [9.0, 3.0], "test_squared_error": [10.0, 4.0]}
 
@@ -141,6 +143,17 @@ def test_an_experiment_has_a_page_a_table_and_its_curves_and_nothing_recorded_is
     assert "not evidence" in contents[Path("results/quick/tables/mnist.md")]
     with pytest.raises(UserError, match="no records below results/paper: `repro run --profile paper --res"):
         generated(frame(), Questions(EXPERIMENTS, (), {}, {}))
+
+
+def test_a_record_of_before_a_field_was_there_is_of_its_default(tmp_path):
+    """And so is a run with the choice of its rate, both recorded before."""
+    [run], choice = runs("mnist", "glorot-adam", seeds=1), tuning("mnist", "glorot-adam", [3, 2, 1, 2])
+    older = []
+    for record, config in ((run, run.config), (choice, choice.config["run"])):
+        del config["minibatches"], config["precision"]
+        older.append((record, {}))
+    save_records(tmp_path / "paper", older)
+    assert set(judged(read(tmp_path, "paper")).tuning) == {"chosen", ""}
 
 
 def test_numbers_are_kept_to_seven_digits():

@@ -91,7 +91,26 @@ def read(results: Path, profile: str) -> Frame:
     Raises:
         UserError: if one of them is not as it was written, or two are of one run.
     """
-    return Frame(profile, results, load_records(results / profile))
+    records = load_records(results / profile)
+    return Frame(profile, results, {path: _of_today(record) for path, record in records.items()})
+
+
+def _of_today(record: Record) -> Record:
+    """The record with every field that a configuration has today: those it lacks had what is the default.
+
+    Raises:
+        UserError: if its configuration is none of today's.
+    """
+    if record.config.get("kind") == "timing":
+        return record
+    try:
+        return record._replace(config=as_json(from_json(record.config)))
+    except UserError as error:
+        raise UserError(f"the configuration of {_name(record)} is not one: {error}") from error
+
+
+def _name(record: Record) -> str:
+    return f"{record.experiment}/{record.variant}, seed {record.seed}"
 
 
 def shown(runs: pd.DataFrame, by: Sequence[str] = ("experiment", "variant")) -> pd.DataFrame:
@@ -174,8 +193,7 @@ def facts(record: Record) -> dict[str, Any]:
     try:
         return about | (_of_timing(record) if record.config.get("kind") == "timing" else _of_run(record))
     except UserError as error:
-        place = f"{record.experiment}/{record.variant}"
-        raise UserError(f"the configuration of {place}, seed {record.seed}, is not one: {error}") from error
+        raise UserError(f"the configuration of {_name(record)} is not one: {error}") from error
 
 
 def _of_run(record: Record) -> dict[str, Any]:
