@@ -63,9 +63,9 @@ def show(named: Collection[str], request: Request, given: timedelta | None) -> N
     if not queue.waiting:
         console.print("nothing is missing")
         return
-    columns = [Column(name, no_wrap=True) for name in ("run", "seeds")]
-    numbers = [Column(name, no_wrap=True, justify="right") for name in ("time", "in all")]
-    table, total = Table(*columns, "settles", *numbers, box=SIMPLE), 0.0
+    words = [Column(name, overflow="fold", min_width=len(name)) for name in ("run", "seeds", "settles")]
+    numbers = [Column(name, justify="right", min_width=len("0:00:00")) for name in ("time", "in all")]
+    table, total = Table(*words, *numbers, box=SIMPLE, padding=(0, 1, 0, 0)), 0.0
     due = plan(queue, given.total_seconds() if given else math.inf)
     for settles, together in groupby(due, key=lambda each: each.planned.settles):
         for row in _by_variant(together):
