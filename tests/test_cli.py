@@ -15,6 +15,7 @@ from tiny import EXPERIMENTS, ROOT
 import repro.cli.queue
 import repro.data
 from repro.cli.main import app, main
+from repro.report.cost import Costs
 from repro.runs.progress import Watch
 from repro.runs.provenance import here, n_cores
 from repro.runs.record import load_arrays, load_record, save_records
@@ -134,6 +135,7 @@ def test_the_plan_shows_what_is_missing_and_what_does_not_fit_and_loads_nothing(
     recorded, capsys, monkeypatch
 ):
     monkeypatch.setattr(repro.data, "load", lambda *_, **__: pytest.fail("loaded"))
+    monkeypatch.setattr(Costs, "_longest", lambda self, config: 0.5)
     options = ["mnist", "--plan", "--only", "pca", "--only", "gaussian-cg", "--only", "pca-2d"]
     options += ["--results", recorded]
     code, out, _ = command(capsys, monkeypatch, "run", *options)

@@ -14,7 +14,8 @@ import sys
 import jax
 import numpy as np
 from test_arms import TINY, keys, made_up
-from repro.runs.config import Glorot
+from repro.runs import tuning
+from repro.runs.config import Glorot, Rates, tuning_of
 from dataclasses import replace
 from repro.runs.programs import PROGRAMS
 from repro.training.optimisers import Adam
@@ -25,7 +26,10 @@ arms = {"cg": TINY, "adam": replace(TINY, start=Glorot(), optimiser=Adam(0.01))}
 for name, arm in arms.items():
     outcome = PROGRAMS[type(arm)](arm, made_up(), keys(0, 1, 2, 3))
     found |= {f"{name} {key}": value for key, value in (outcome.metrics | outcome.curves).items()}
-np.savez(sys.argv[2], **found)
+tuning.side_by_side = lambda: True
+arm = replace(TINY, start=Glorot(), optimiser=Adam(), tuning=Rates((0.1, 0.01, 0.02, 0.001), (1, 2)))
+choice = tuning.choose_rate(tuning_of(arm), made_up(), keys(0))
+np.savez(sys.argv[2], **found, **choice.metrics)
 """
 
 

@@ -95,6 +95,20 @@ def test_conjugate_gradient_survives_a_hopeless_line():
     assert evaluations == minimise(jax.jit(jax.value_and_grad(f)), np.ones(3), 5)[1]
 
 
+def test_conjugate_gradient_leaves_a_minibatch_whose_gradient_is_no_number():
+    """The parameters stay as they are there, and the next minibatch is learnt from."""
+
+    def f(x, batch):
+        return jnp.sum((x - 1) ** 2) + jnp.sqrt(jnp.sum(batch[0] * x) ** 2)  # the root has no slope at 0
+
+    inputs, order = jnp.array([[0.0, 0.0], [1.0, 2.0]]), jnp.array([[0], [1]])
+    descent = conjugate_gradient_trainer(f, ConjugateGradient())
+    state = descent.init(jr.key(0), jnp.array([3.0, 4.0]), inputs)
+    state, infos = descent.epoch(jr.key(0), state, inputs, order, 0)
+    assert not np.isfinite(jax.grad(f)(jnp.array([3.0, 4.0]), inputs[:1])).any()
+    assert np.isfinite(infos["loss"]).all() and f(state.params, inputs[1:]) < infos["loss"][1]
+
+
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 def test_seeds_side_by_side_take_the_line_searches_that_they_take_alone(monkeypatch, platform):
     """Each at a minibatch of its own, and where the host asks seldom, beyond its last."""

@@ -327,3 +327,13 @@ def test_open_claims_and_cells_of_the_answer_table_are_the_questions():
     )
     assert {f"answer tenth/mnist/{start}-adam" for start in ("pretrained", "sparse", "glorot")} in cells
     assert all(isinstance(v, Autoencoding) for v in EXPERIMENTS["answer"].variants.values())
+
+
+def test_work_that_leaves_no_checkpoint_takes_as_long_as_it_ever_took():
+    made = frame(runs("documents", "reuters21578/lle-10", test_precision_at_7=0.7))
+    [path] = made.records
+    made.records[path].provenance["wall_seconds"] = 879.0
+    config = EXPERIMENTS["documents"].variants["rcv1/lle-10"]
+    work = Work(EXPERIMENTS["documents"], "rcv1/lle-10", config, (0,))
+    estimate = Costs(made).estimate(work, HERE)
+    assert sum(estimate.parts.values()) == estimate.first == 879.0

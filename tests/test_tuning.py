@@ -98,6 +98,36 @@ def test_a_candidate_that_diverges_leaves_first():
     assert last == {2.0: 9.0, 4.0: 7.0}
 
 
+class Kept(Monitor):
+    """Keeps what each phase has come to, as checkpoints do; stops after so many reports."""
+
+    def __init__(self, n_reports):
+        self.kept, self.left = {}, n_reports
+
+    def restore(self, phase, start):
+        return self.kept.get(phase, start)
+
+    def epoch_done(self, phase, fitted, n_epochs):
+        self.kept[phase] = fitted
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("n_reports", [1, 9, 17])
+def test_a_choice_that_was_interrupted_is_the_one_that_never_was(data, n_reports):
+    """Also where a candidate diverges in its second halving, and was stopped after that."""
+    real, config = replace(data, kind="real"), choice(Rates((4.0, 3.0, 2.0, 0.25), (2, 12)), SGD())
+    whole, kept = run(config, real), Kept(n_reports)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, real, kept)
+    resumed = run(config, real, kept)
+    assert whole.metrics.keys() == resumed.metrics.keys()
+    for name in whole.metrics:
+        if "seconds" not in name:
+            np.testing.assert_array_equal(whole.metrics[name], resumed.metrics[name], err_msg=name)
+
+
 def test_side_by_side_candidates_come_to_what_they_come_to_one_by_one(data, monkeypatch):
     config = choice(Rates(FIVE, (1, 2, 4)))
     alone, watch = run(config, data), Log()

@@ -30,7 +30,10 @@ def duration(text: str) -> timedelta:
     numbers = {units[unit]: float(n) for unit, n in found.groupdict().items() if n} if found else {}
     if not any(numbers.values()):
         raise typer.BadParameter(f"{text!r} is not a time: write it as 90s, 8m, 1h or 1h30m")
-    return timedelta(**numbers)
+    try:
+        return timedelta(**numbers)
+    except OverflowError as error:
+        raise typer.BadParameter(f"{text!r} is too long a time") from error
 
 
 For = Annotated[

@@ -12,7 +12,7 @@ import pandas as pd
 
 from repro.models.autoencoder import Architecture
 from repro.report.frame import Frame, select
-from repro.runs.config import Autoencoding, Epochs, Flops, Pretrained, from_json
+from repro.runs.config import Autoencoding, Config, Epochs, Flops, Pretrained, from_json
 from repro.runs.provenance import Device
 from repro.runs.run import Work, needs_a_choice
 from repro.training.descent import evaluations_per_update
@@ -112,7 +112,8 @@ class Costs:
         config, n = work.config, len(work.seeds)
         own = "run", work.experiment.name, work.variant, work.seeds
         if not isinstance(config, Autoencoding):
-            return Estimate({own: 0.0}, 0.0, frozenset())
+            longest = self._longest(config)  # of work that leaves no checkpoint
+            return Estimate({own: longest}, longest, frozenset())
         near = self._nearest[here, config.data, config.optimiser.kind]
         like = config.data, config.network, config.batch_size
         trained = "pretraining", config.start, config.precision.pretraining, *like[:2]
@@ -130,11 +131,20 @@ class Costs:
             first = n * pretraining / config.start.pretraining.n_epochs
         return Estimate(parts, near.compiling + first, near.devices)
 
+    def _longest(self, config: Config) -> float:
+        """Seconds that a run of this kind has ever taken, on the same data if there are any; none if no such
+        run is recorded, for PCA and LSA take moments.
+        """
+        runs = self.frame.runs
+        runs = runs[(runs.kind == config.kind) & runs.wall_seconds.notna()]
+        same = runs[runs.data == config.data]
+        return float((runs if same.empty else same).wall_seconds.max()) if len(runs) else 0.0
+
     def operations(self, config: Autoencoding) -> float:
         """Of one run, the choice of its rate included; NaN on data of unknown size."""
         if isinstance(config.budget, Flops):
             return config.budget.total
-        return self.finetuning(config) + self.choice(config) + self.pretraining(config)
+        return self.finetuning(config) + self.before(config)
 
     def pretraining(self, config: Autoencoding) -> float:
         """Operations before fine-tuning, none for random starts."""
@@ -156,7 +166,14 @@ class Costs:
         """Operations of fine-tuning."""
         if isinstance(config.budget, Epochs):
             return config.budget.n * self._epoch(config)
-        return config.budget.total - self.pretraining(config) - self.choice(config)
+        return config.budget.total - self.before(config)
+
+    def before(self, config: Autoencoding) -> float:
+        """Operations before fine-tuning: pretraining, and the choice of a rate, which has its own where the
+        run learns from other cases.
+        """
+        twice = 2 if config.tuning and config.learns_from == "all" else 1
+        return twice * self.pretraining(config) + self.choice(config)
 
     def _epoch(self, config: Autoencoding) -> float:
         """Operations of an epoch of fine-tuning."""

@@ -37,7 +37,7 @@ from repro.runs.outcome import side_by_side
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch, seconds_spent
 from repro.runs.provenance import provenance, revision
-from repro.runs.record import Record, identity, load_record, record_path, save_records
+from repro.runs.record import Record, digest, identity, load_record, record_path, save_records
 from repro.training.optimisers import LBFGS, ConjugateGradient, HessianFree
 from repro.typed import as_json
 
@@ -261,13 +261,15 @@ def _missing(experiment: Experiment, request: Request, variant: str, config: Con
 
     choosing = None
     if needs_a_choice(config):
-        choosing = identity(tuning_of(config), learnt, platform)
-        if (choice := path(choosing, 0)).exists():
+        choosing = tuning_of(config)
+        if (choice := path(identity(choosing, learnt, platform), 0)).exists():
             config, choosing = _with_rate(config, choice), None
     of = identity(config, learnt, platform)
     absent = [seed for seed in seeds_of(experiment, request, config) if not path(of, seed).exists()]
     for seeds in programs(config, absent):
-        begun = checkpoints(request, experiment, choosing or of, [0] if choosing else seeds)
+        begun = checkpoints(request, experiment, config, of, seeds)
+        if choosing:
+            begun = checkpoints(request, experiment, choosing, identity(choosing, learnt, platform), [0])
         yield Work(experiment, variant, config, tuple(seeds), seconds_spent(begun))
 
 
@@ -290,7 +292,7 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
     data = session.data(config.data)
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
     of, learnt = identity(config, data.checksum, origin["platform"]), f"{data.checksum[:8]}.v{FORMAT_VERSION}"
-    own = checkpoints(request, experiment, of, seeds)
+    own = checkpoints(request, experiment, config, of, seeds)
     artefacts = request.folder / ".artefacts" / f"{origin['platform']}.{learnt}"
     about = {name: origin[name] for name in PROCESS}
     with Watch(title, own, artefacts, session.console, about, session.until) as watch:
@@ -316,9 +318,14 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
     session.console.print(f"{title}: {done}")
 
 
-def checkpoints(request: Request, experiment: Experiment, of: str, seeds: Sequence[int]) -> Path:
-    """The folder of the checkpoints of a run of this identity."""
-    name = f"{experiment.name}.{of}.{'-'.join(map(str, seeds))}.v{FORMAT_VERSION}"
+def checkpoints(
+    request: Request, experiment: Experiment, config: Config, of: str, seeds: Sequence[int]
+) -> Path:
+    """The folder of the checkpoints of a run of this identity. Its defaults are in the name too: whoever went
+    on with others would not know it.
+    """
+    whole = digest(as_json(config))[:8]
+    name = f"{experiment.name}.{of}.{whole}.{'-'.join(map(str, seeds))}.v{FORMAT_VERSION}"
     return request.folder / ".checkpoints" / name
 
 

@@ -126,8 +126,9 @@ def _from_a_rate(inner: Trainer) -> Trainer:
 
 
 def _loss(fitted: Fitted, name: str, n_epochs: int) -> float:
-    """After so many epochs; infinite if training has diverged."""
-    return float("inf") if fitted.diverged[0] >= 0 else float(fitted.curves[name][0, n_epochs - 1])
+    """After so many epochs, which need not be all; infinite if training had diverged by then."""
+    diverged = 0 <= fitted.diverged[0] <= n_epochs
+    return float("inf") if diverged else float(fitted.curves[name][0, n_epochs - 1])
 
 
 def _joined(each: list[Fitted]) -> Fitted:

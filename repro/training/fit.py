@@ -125,7 +125,7 @@ def fit(
         keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
         state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys_init, start, inputs)
         start = Fitted(state, {}, np.zeros(0), np.zeros(0), diverged=np.full(len(keys), -1))
-    fitted = monitor.restore(phase, start)
+    fitted = monitor.restore(phase, start._replace(state=place(n_seeds, start.state, 0)))
     if fitted.over(n_epochs) or (fitted.n_epochs and enough(fitted)):
         return fitted
     draw = partial(minibatches, n_cases=inputs.shape[-2], batch_size=batch_size, shuffle=shuffle)

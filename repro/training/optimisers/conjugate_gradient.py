@@ -78,7 +78,8 @@ def conjugate_gradient_trainer(
 
         def evaluate(turn):
             batch = inputs[order[jnp.minimum(turn.minibatch, len(order) - 1)]]
-            at = turn.params + turn.line.step * turn.direction
+            along = turn.params + turn.line.step * turn.direction
+            at = jnp.where(turn.fresh, turn.params, along)  # the direction may be no number
             return at, *jax.value_and_grad(lambda flat: loss(unravel(flat), batch))(at)
 
         def advance(_, turn):
