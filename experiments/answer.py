@@ -56,11 +56,12 @@ class Subject:
 
 IMAGES = {"nag": (0.001, 0.003, 0.01, 0.03, 0.1), "adam": (0.0001, 0.0003, 0.001, 0.003, 0.01)}
 IMAGES |= {"muon": (0.001, 0.003, 0.01, 0.03, 0.1)}
+CURVES = IMAGES | {"adam": (0.0003, 0.001, 0.003, 0.01, 0.03)}
 FACES = IMAGES | {"nag": (0.0001, 0.0003, 0.001, 0.003, 0.01)}
 COUNTS = {"nag": (0.1, 0.3, 1.0, 3.0), "adam": (0.001, 0.003, 0.01, 0.03), "muon": (0.01, 0.03, 0.1, 0.3)}
 CHOICE = {"tenth": (2, 4, 7), "all": (15, 30, 60)}
 SUBJECTS = {
-    "curves": Subject((400, 200, 100, 50, 25, 6), 0.999, IMAGES, CHOICE, 200),
+    "curves": Subject((400, 200, 100, 50, 25, 6), 0.999, CURVES, CHOICE, 200),
     "mnist": Subject((1000, 500, 250, 30), 0.99, IMAGES, CHOICE, 200),
     "faces": Subject((2000, 1000, 500, 30), 0.999, FACES, {"tenth": (1,), "all": (2, 6)}, 200),
     "reuters21578": Subject((500, 250, 125, 10), 0.99, COUNTS, {"tenth": (1, 2), "all": (4, 15)}, 100),
@@ -124,7 +125,7 @@ def quick(config):
     """Three of the arms on 2,500 curves, with few operations, their rates compared after one epoch."""
     if config not in QUICK:
         return None
-    tuning = config.tuning and Rates(config.tuning.candidates[2:4], n_epochs=(1,))
+    tuning = config.tuning and Rates(config.tuning.candidates[1:3], n_epochs=(1,))
     size = 250 if isinstance(config.optimiser, ConjugateGradient) else 100
     return replace(
         shorter(config, pretraining=4), budget=Flops(4e11), batch_size=size, tuning=tuning, n_reports=None
