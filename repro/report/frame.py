@@ -225,6 +225,11 @@ def _of_run(record: Record) -> dict[str, Any]:
     )
 
 
+def widths_of(config: Autoencoding) -> str:
+    """The hidden layers of the encoder, as the column has them."""
+    return "-".join(map(str, config.network.widths))
+
+
 def _of_network(config: Autoencoding) -> dict[str, Any]:
     start, descent = config.start, config.optimiser
     scale = start.scale if isinstance(start, Pretrained | Gaussian) else start.factor
@@ -241,7 +246,7 @@ def _of_network(config: Autoencoding) -> dict[str, Any]:
         "learning_rate": getattr(descent, "learning_rate", None),
         "schedule": getattr(descent, "schedule", None),
         "activation": config.network.activation,
-        "widths": "-".join(map(str, config.network.widths)),
+        "widths": widths_of(config),
         "code_size": config.network.widths[-1],
         "n_layers": len(config.network.widths),
         "l2": config.l2,
