@@ -5,8 +5,8 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from test_arms import made_up as made_up_cases
 
-from repro.data.dataset import Cases, Dataset
 from repro.runs.config import Autoencoding, Flops, Glorot, Network, Rates, tuning_of
 from repro.runs.programs import PROGRAMS
 from repro.runs.tuning import halve
@@ -21,15 +21,9 @@ ADAM = Adam()
 FIVE = (1e-6, 1e-4, 1e-2, 1e-1, 1e-3)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def data():
-    draw = np.random.default_rng(3)
-
-    def cases(n):
-        pixels = draw.random((n, 3)) @ draw.random((3, 16))
-        return Cases((pixels / pixels.max()).astype(np.float32), np.arange(n, dtype=np.int32) % 10)
-
-    return Dataset("made up", "embedded", "binary", "0", cases(40), cases(10), cases(20))
+    return made_up_cases()
 
 
 def choice(rates, optimiser=ADAM):

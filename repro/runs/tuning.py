@@ -26,7 +26,7 @@ from repro.runs.autoencoding import (
     start,
     streams,
 )
-from repro.runs.config import Tuning
+from repro.runs.config import Autoencoding, Tuning
 from repro.runs.outcome import Outcome, for_each, on_device, side_by_side
 from repro.training.descent import trainer
 from repro.training.fit import UNWATCHED, Fitted, Monitor, Trainer, fit
@@ -45,34 +45,8 @@ def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Mon
     train, valid = in_order(run, on_device(data.train.inputs)), on_device(data.valid.inputs)
     architecture = architecture_of(run, data)
     began = start(run, architecture, keys, train, monitor)
-    size = minibatch(run, len(train))
-    n_updates = how.n_epochs[-1] * (len(train) // size)
-    optimiser = replace(run.optimiser, learning_rate=how.candidates[0])
-    descent = _from_a_rate(trainer(optimiser, architecture, run.l2, n_updates, size))
-
-    @cache
-    def beside(n: int):
-        """The start, and its scores, n times side by side."""
-        params = jax.tree.map(lambda x: jnp.repeat(x, n, axis=0), began.params)
-        return params, measures(architecture, params, {"valid": valid})[0]
-
-    def train_until(n_epochs: int, rates: tuple[float, ...], begun: Fitted | None) -> Fitted:
-        params, measure = beside(len(rates))
-        with jax.default_matmul_precision(run.precision.finetuning):
-            return fit(
-                jnp.repeat(streams(keys).finetuning, len(rates)),
-                descent,
-                begun or (params, jnp.array(rates)),
-                train,
-                n_epochs=n_epochs,
-                batch_size=size,
-                shuffle=run.minibatches == "drawn anew",
-                measure=measure,
-                phase=f"fine-tuning at rate {', '.join(f'{rate:g}' for rate in rates)}",
-                monitor=monitor,
-            )
-
     name = f"valid_{loss_name(architecture.visible)}"
+    train_until = _training(run, architecture, keys, began.params, train, valid, monitor)
     trained, last, seconds = halve(how.candidates, how.n_epochs, train_until, name)
     before = pretraining_flops(run, architecture, len(train))
     curves = {f"{name}_rate_{rate:g}": fitted.curves[name] for rate, fitted in trained.items()}
@@ -88,6 +62,39 @@ def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Mon
     metrics["pretraining_seconds"] = for_each(keys, began.seconds)
     metrics["finetuning_seconds"] = for_each(keys, seconds)
     return Outcome(metrics, {**began.curves, **curves}, {})
+
+
+def _training(run: Autoencoding, architecture, keys, params, train, valid, monitor) -> Callable:
+    """What `halve` asks for: candidates side by side from these parameters, scored on validation cases."""
+    assert run.tuning is not None
+    size = minibatch(run, len(train))
+    n_updates = run.tuning.n_epochs[-1] * (len(train) // size)
+    optimiser = replace(run.optimiser, learning_rate=run.tuning.candidates[0])
+    descent = _from_a_rate(trainer(optimiser, architecture, run.l2, n_updates, size))
+
+    @cache
+    def beside(n: int):
+        """The start, and its scores, n times side by side."""
+        starts = jax.tree.map(lambda x: jnp.repeat(x, n, axis=0), params)
+        return starts, measures(architecture, starts, {"valid": valid})[0]
+
+    def train_until(n_epochs: int, rates: tuple[float, ...], begun: Fitted | None) -> Fitted:
+        starts, measure = beside(len(rates))
+        with jax.default_matmul_precision(run.precision.finetuning):
+            return fit(
+                jnp.repeat(streams(keys).finetuning, len(rates)),
+                descent,
+                begun or (starts, jnp.array(rates)),
+                train,
+                n_epochs=n_epochs,
+                batch_size=size,
+                shuffle=run.minibatches == "drawn anew",
+                measure=measure,
+                phase=f"fine-tuning at rate {', '.join(f'{rate:g}' for rate in rates)}",
+                monitor=monitor,
+            )
+
+    return train_until
 
 
 def halve(
