@@ -25,6 +25,8 @@ from made_figures import (
     made_up,
     mean,
 )
+from made_frames import frame as made_frame
+from made_frames import runs
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
@@ -519,6 +521,16 @@ def test_words_for_readers(frame):
     ]
     assert [look.label for look in looks("mnist", "logistic-pca", "pca")] == ["logistic PCA", "PCA"]
     assert [look.label for look in looks("documents", "rcv1/lsa-10", "rcv1/lsa-50")] == ["LSA-10", "LSA-50"]
+
+
+def test_runs_as_in_2006_are_told_from_the_others():
+    asked = ("pretrained-cg", "pretrained-cg-minimize2006", "pretrained-cg-program2006")
+    made = made_frame(*(runs("mnist", variant, seeds=1) for variant in asked))
+    assert [look.label for look in arms.looks(made.runs)] == [
+        "pretrained, CG",
+        "pretrained, CG, minimize of 2006",
+        "pretrained, CG, as the program of 2006",
+    ]
 
 
 def test_momentum_is_an_optimiser_of_its_own():

@@ -141,4 +141,5 @@ EXTRAS = {
     "n_layers": lambda run: f"{run.n_layers} layers",
     "start_scale": _scale,
     "l2": lambda run: f"L2 {run.l2:g}" if run.l2 else "",
+    "of_2006": lambda run: run.of_2006,
 }

@@ -29,6 +29,7 @@ from repro.runs.config import (
 )
 from repro.runs.record import Record, layer_epochs, load_arrays, load_records, n_epochs
 from repro.timing.subject import Subject
+from repro.training.optimisers.line_search import SEPTEMBER_2006
 from repro.typed import as_json
 
 DIVERGED = "diverged_epoch"  # a metric of runs of which seeds diverged: when, NaN of the others
@@ -36,7 +37,7 @@ RUN = ["experiment", "variant", "kind", "identity", "device"]  # seeds of one ru
 FACTS = {  # column: its type; what means nothing for a run is missing
     **dict.fromkeys(["experiment", "variant", "kind", "identity", "data", "device", "platform"], "string"),
     **dict.fromkeys(["start", "optimiser", "schedule", "activation", "widths"], "string"),
-    **dict.fromkeys(["pretraining", "precision", "commit", "path"], "string"),
+    **dict.fromkeys(["pretraining", "precision", "of_2006", "commit", "path"], "string"),
     **dict.fromkeys(["program", "workload", "sizes", "part", "host"], "string"),  # of timings
     **dict.fromkeys(["seed", "code_size", "n_layers", "epochs", "pretraining_epochs"], "Int64"),
     **dict.fromkeys(["epochs_asked", "batch_size", "n_seeds", "cores", "cores_used"], "Int64"),
@@ -253,7 +254,16 @@ def _of_network(config: Autoencoding) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "tuned": config.tuning is not None,
         "precision": config.precision.finetuning,
+        "of_2006": _of_2006(config),
     }
+
+
+def _of_2006(config: Autoencoding) -> str:
+    """What a run has of the year's programs that others do not have."""
+    if config.minibatches == "formed once":
+        return "as the program of 2006"
+    search = getattr(config.optimiser, "line_search", None)
+    return "minimize of 2006" if search == SEPTEMBER_2006 else ""
 
 
 def _of_timing(record: Record) -> dict[str, Any]:
