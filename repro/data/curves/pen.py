@@ -7,7 +7,7 @@ settled below so that four published errors of linear methods return, on the tes
                                        published    here
     mean image                            16        15.98   [sutskever2013importance, table 2]
     PCA, 18 components                     5.90      5.86   [hinton2006science, fig. 2A]
-    logistic PCA, 6 components             7.64      7.41   [fig. 2A]
+    logistic PCA, 6 components             7.64      7.43   [fig. 2A]
     logistic PCA, 18 components            2.45      2.47   [fig. 2A]
 
 "Here" is from runs of experiments/curves.py at full length (200 epochs). No autoencoder took part in the
