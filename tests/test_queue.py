@@ -17,7 +17,7 @@ from repro.errors import DataUnavailableError, DivergedError, OutOfTimeError
 from repro.report.cost import SAMPLES, Costs, Estimate
 from repro.report.plan import Question, ordered, questions
 from repro.report.verdicts import Evidence
-from repro.runs.config import Autoencoding
+from repro.runs.config import Autoencoding, Precision
 from repro.runs.progress import Watch
 from repro.runs.provenance import Device
 from repro.runs.queue import Planned, Queue, plan, work_off
@@ -152,8 +152,20 @@ def test_what_is_recorded_is_not_missing_and_nothing_is_loaded(recorded, monkeyp
 
 def test_an_accelerator_trains_the_missing_seeds_as_one_program(recorded, monkeypatch):
     monkeypatch.setattr(repro.runs.run, "side_by_side", lambda: True)
-    [work] = missing(TINY, Request(seeds=5, only=("glorot-cg",), results=recorded))
+    request = Request(seeds=5, only=("glorot-cg",), precision=Precision(), results=recorded)
+    [work] = missing(TINY, request)
     assert work.seeds == (3, 4)
+
+
+def test_an_accelerators_products_are_as_precise_as_the_optimiser_needs(recorded, monkeypatch):
+    """Those of a CPU are float32 whatever they are asked to be."""
+    request = Request(seeds=1, only=("glorot-cg", "glorot-adam"), results=recorded / "none")
+    assert {work.config.precision for work in missing(TINY, request)} == {Precision()}
+    monkeypatch.setattr(repro.runs.run, "side_by_side", lambda: True)
+    found = {work.config.optimiser.kind: work.config.precision.finetuning for work in missing(TINY, request)}
+    assert found == {"cg": "TF32_TF32_F32_X3", "adam": "tensorfloat32"}
+    asked = Precision("highest", "BF16_BF16_F32_X6")
+    assert {w.config.precision for w in missing(TINY, replace(request, precision=asked))} == {asked}
 
 
 def test_a_recorded_choice_of_a_rate_is_taken(few_cases, tmp_path):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.console import Console
 
 from repro.errors import UserError
+
+if TYPE_CHECKING:
+    from repro.runs.config import Precision
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 Profile = Annotated[str, typer.Option(help="quick (small, labelled so) or paper (full scale).")]
@@ -42,6 +45,19 @@ For = Annotated[
         "--for", parser=duration, metavar="TIME", help="Do what can be done in this time, such as 8m."
     ),
 ]
+
+
+def precisions(text: str) -> Precision:
+    """Two names, for pretraining and fine-tuning."""
+    from repro.runs.config import Matmul, Precision
+
+    names = text.split(",")
+    for name in names:
+        if name not in get_args(Matmul):
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(Matmul))}")
+    if len(names) != 2:
+        raise typer.BadParameter(f"{text!r} is not two names, for pretraining and fine-tuning")
+    return Precision(*names)
 
 
 def experiments(names: list[str] | None) -> dict:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from repro.cli.options import DataDir, For, Names, Profile, Results, console, experiments
+from repro.cli.options import DataDir, For, Names, Profile, Results, console, experiments, precisions
 
 if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
     from repro.runs.experiment import Experiment
@@ -28,6 +28,14 @@ def run(
     ] = None,
     pretraining_epochs: Annotated[
         int | None, typer.Option(help="Epochs of every RBM instead of the variant's own.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            parser=precisions,
+            metavar="PRE,FINE",
+            help="Of an accelerator's products, in pretraining and fine-tuning, such as highest,highest.",
+        ),
     ] = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
@@ -47,7 +55,9 @@ def run(
     from repro.runs.run import Request, check, diverged, out_of_range
     from repro.runs.run import run as carry_out
 
-    request = Request(profile, seeds, tuple(only or ()), epochs, pretraining_epochs, data_dir, results)
+    request = Request(
+        profile, seeds, tuple(only or ()), epochs, pretraining_epochs, precision, data_dir, results
+    )
     for experiment in named.values():
         check(experiment, request)
     if plan or given:

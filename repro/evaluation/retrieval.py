@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+
+from repro.training.compiling import jitted
 
 RANKS = tuple(2**i - 1 for i in range(1, 11))  # 1, 3, 7, ..., 1023
 BLOCK = 2**26  # similarities held at a time, 256 MiB in float32
@@ -21,11 +26,16 @@ def precision(codes: Float[np.ndarray, "N C"], labels: Int[np.ndarray, " N"]) ->
     ranks = [k for k in RANKS if k < len(codes)]
     if not ranks:
         return {}
-    at_ranks = np.asarray(_precision(jax.device_put(codes), jax.device_put(labels), ranks[-1]))
+    with jax.default_matmul_precision("highest"):
+        at_ranks = np.asarray(_down_to(ranks[-1])(jax.device_put(codes), jax.device_put(labels)))
     return {f"precision_at_{k}": float(at_ranks[k - 1]) for k in ranks}
 
 
-@jax.jit(static_argnums=2)
+@lru_cache
+def _down_to(deepest: int) -> Callable:
+    return jitted(partial(_precision, deepest=deepest))
+
+
 def _precision(codes: Float[Array, "N C"], labels: Int[Array, " N"], deepest: int) -> Float[Array, " K"]:
     """At every rank from 1 to the deepest."""
     length = jnp.linalg.norm(codes, axis=1, keepdims=True)

@@ -21,8 +21,9 @@ from repro.models.autoencoder import Architecture, network, random_network, reco
 from repro.models.stack import random_stack, stack_units
 from repro.runs.config import Autoencoding, FanIn, Flops, Gaussian, Glorot, He, Pretrained, Sparse
 from repro.runs.outcome import Outcome, cases_of, for_each, on_device, pictures, retrieval
+from repro.training.compiling import compile_ahead, jitted
 from repro.training.descent import evaluations_per_update, trainer
-from repro.training.fit import UNWATCHED, Fitted, Monitor, compile_ahead, fit, over_seeds, place
+from repro.training.fit import UNWATCHED, Fitted, Monitor, fit, over_seeds, place
 from repro.training.flops import backprop_flops, stack_flops
 from repro.training.greedy import pretrain
 
@@ -251,10 +252,16 @@ def finetuning_flops(
 
 
 def codes_and_reconstructions(architecture: Architecture, params: nnx.State) -> tuple[Callable, Callable]:
-    """Inputs [N V] to codes [S N C], and to reconstructions [S N V]."""
+    """Inputs [N V] to codes [S N C], and to reconstructions [S N V], in float32 as the scores are."""
 
     def over(function):
-        return lambda x: jax.vmap(function, (0, None))(params, on_device(x))
+        of_all = jitted(jax.vmap(function, (0, None)))
+
+        def of(x):
+            with jax.default_matmul_precision("highest"):
+                return of_all(params, on_device(x))
+
+        return of
 
     def encode(params, x):
         return network(architecture, params).encode(x)

@@ -138,7 +138,9 @@ class Rates:
 
 @choice
 class Precision:
-    """Of the matrix products, by phase: names that `jax.default_matmul_precision` takes."""
+    """Of the matrix products of an accelerator, by phase: names that `jax.default_matmul_precision` takes. A
+    CPU computes in float32.
+    """
 
     pretraining: Matmul = "highest"  # float32 stays float32 on accelerators
     finetuning: Matmul = "highest"

@@ -25,6 +25,7 @@ from repro.runs.config import (
     Config,
     Epochs,
     Flops,
+    Precision,
     Pretrained,
     Tuning,
     deterministic,
@@ -38,11 +39,12 @@ from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch, seconds_spent
 from repro.runs.provenance import provenance, revision
 from repro.runs.record import Record, digest, identity, load_record, record_path, save_records
-from repro.training.optimisers import LBFGS, ConjugateGradient, HessianFree
+from repro.training.optimisers import LBFGS, ConjugateGradient, FirstOrder, HessianFree, Optimiser
 from repro.typed import as_json
 
 # what each process that worked on a run says of itself
 PROCESS = ("commit", "dirty", "device", "processor", "threads", "python", "packages")
+SEARCHING = ConjugateGradient | LBFGS | HessianFree  # as long as they must
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Request:
     only: tuple[str, ...] = ()  # variants; none means all
     epochs: int | None = None  # of fine-tuning; None: the variant's own number
     pretraining_epochs: int | None = None  # of every layer; None: the variant's own numbers
+    precision: Precision | None = None  # of products; None: as fast as changes no result
     data_dir: Path | None = None
     results: Path = Path("results")
 
@@ -119,6 +122,8 @@ def check(experiment: Experiment, request: Request) -> None:
         value = getattr(request, name)
         if value is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+    if request.precision and not side_by_side():
+        raise UserError("--precision is of an accelerator's products: a CPU computes in float32")
     if request.data_dir is not None and not request.data_dir.is_dir():
         holds = f"{experiment.data[0]}/" if len(experiment.data) == 1 else "the data sets"
         raise UserError(f"--data-dir {request.data_dir} is not a folder: name the one that holds {holds}")
@@ -142,8 +147,22 @@ def configurations(experiment: Experiment, request: Request) -> dict[str, Config
         config = experiment.variants[variant]
         shown = experiment.quick(config) if request.profile == "quick" else config
         if shown is not None:
-            chosen[variant] = _with_epochs(shown, request)
+            chosen[variant] = _with_precision(_with_epochs(shown, request), request)
     return chosen
+
+
+def _with_precision(config: Config, request: Request) -> Config:
+    """The configuration with the precision that is requested, or that an accelerator's products need."""
+    if not isinstance(config, Autoencoding) or not side_by_side():
+        return config
+    return replace(config, precision=request.precision or sufficient(config.optimiser))
+
+
+def sufficient(optimiser: Optimiser) -> Precision:
+    """The lowest precision of products that changes no result: results/tables/precision.md."""
+    if isinstance(optimiser, FirstOrder):
+        return Precision("tensorfloat32", "tensorfloat32")
+    return Precision("tensorfloat32", "TF32_TF32_F32_X3" if isinstance(optimiser, SEARCHING) else "highest")
 
 
 def _with_epochs(config: Config, request: Request) -> Config:
@@ -281,8 +300,7 @@ def programs(config: Config, seeds: list[int]) -> list[list[int]]:
 
 def searches_to_a_budget(config: Autoencoding) -> bool:
     """Whether each seed ends at an epoch of its own: side by side all would end with the last."""
-    searches = isinstance(config.optimiser, ConjugateGradient | LBFGS | HessianFree)
-    return isinstance(config.budget, Flops) and searches
+    return isinstance(config.budget, Flops) and isinstance(config.optimiser, SEARCHING)
 
 
 def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int], title: str) -> None:

@@ -18,8 +18,9 @@ from repro.models.stack import random_stack
 from repro.timing.numpy_calls import MOMENTUM, RATE, cases
 from repro.timing.subject import Precision, Subject
 from repro.training.backprop import backprop_trainer
+from repro.training.compiling import compile_ahead, jitted
 from repro.training.contrastive import contrastive_trainer
-from repro.training.fit import NO_EPOCH, Trainer, compile_ahead, minibatches, one_epoch, over_seeds
+from repro.training.fit import NO_EPOCH, Trainer, minibatches, one_epoch, over_seeds
 from repro.training.greedy import Pretraining
 
 PRECISIONS: dict[Precision, str] = {  # jax_default_matmul_precision; "bfloat16" would be TF32 on a GPU
@@ -40,8 +41,8 @@ def training(subject: Subject) -> tuple[Callable[[], object], float]:
     inputs, trainer = jnp.asarray(cases(subject)), trainer_of(subject)
     keys = jax.vmap(jr.key)(jnp.arange(subject.n_seeds))
     keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
-    params = jax.jit(jax.vmap(partial(start, subject)))(keys)
-    state = jax.jit(over_seeds(trainer.init, (0, 0, None)))(keys_init, params, inputs)
+    params = jitted(jax.vmap(partial(start, subject)))(keys)
+    state = jitted(over_seeds(trainer.init, (0, 0, None)))(keys_init, params, inputs)
     draw = partial(minibatches, keys, n_cases=len(inputs), batch_size=subject.batch_size)
     epoch = over_seeds(partial(one_epoch, trainer), (0, None, 0, None))
     i = jnp.int32(0)

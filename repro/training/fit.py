@@ -18,6 +18,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from repro.training.compiling import compile_ahead, jitted
+
 NO_EPOCH = 2**32 - 1  # the address of the key that `init` gets
 
 
@@ -123,7 +125,7 @@ def fit(
     keys, inputs = place(n_seeds, keys, 0), place(n_seeds, inputs, over)
     if not isinstance(start, Fitted):
         keys_init = jax.vmap(jr.fold_in, (0, None))(keys, NO_EPOCH)
-        state = jax.jit(over_seeds(trainer.init, (0, 0, over)))(keys_init, start, inputs)
+        state = jitted(over_seeds(trainer.init, (0, 0, over)))(keys_init, start, inputs)
         start = Fitted(state, {}, np.zeros(0), np.zeros(0), diverged=np.full(len(keys), -1))
     fitted = monitor.restore(phase, start._replace(state=place(n_seeds, start.state, 0)))
     if fitted.over(n_epochs) or (fitted.n_epochs and enough(fitted)):
@@ -279,10 +281,3 @@ def over_seeds(function: Callable, in_axes: tuple) -> Callable:
 
 def _n_seeds(args: tuple, in_axes: tuple) -> int:
     return next(len(jax.tree.leaves(x)[0]) for x, axis in zip(args, in_axes, strict=True) if axis == 0)
-
-
-def compile_ahead(function: Callable, *args) -> tuple[Callable, float]:
-    """The compiled function for arguments like these, and the seconds that compiling took."""
-    began = time.perf_counter()
-    compiled = jax.jit(function).lower(*args).compile()
-    return compiled, time.perf_counter() - began

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from repro.models.rbm import RBM, Units, hidden_mean
 from repro.models.stack import Stack
+from repro.training.compiling import jitted
 from repro.training.contrastive import Contrastive, contrastive_trainer
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
 from repro.typed import choice
@@ -128,4 +129,4 @@ def climb(units: Units, rbm: RBM, inputs: Float[Array, "*seeds N V"]) -> Float[A
     """The hidden means of all cases under RBMs with leading axis S: the data of the next layer."""
     up = jax.vmap(hidden_mean, (None, None, 0))
     over = None if inputs.ndim == 2 else 0
-    return jax.jit(over_seeds(lambda rbm, inputs: up(units, rbm, inputs), (0, over)))(rbm, inputs)
+    return jitted(over_seeds(lambda rbm, inputs: up(units, rbm, inputs), (0, over)))(rbm, inputs)

@@ -52,6 +52,7 @@ class _Turn(NamedTuple):
     failures: Int[Array, ""]  # line searches that failed since the last that did not
     losses: Float[Array, " batches"]  # before the update
     evaluations: Int[Array, " batches"]
+    failed: Int[Array, " batches"]  # line searches
 
 
 def conjugate_gradient_trainer(
@@ -61,7 +62,8 @@ def conjugate_gradient_trainer(
 
     The network's weights are one vector. The first search on a minibatch goes down the gradient g with first
     step 1 / (1 + |g|²); after a failed search the next goes down the gradient again; after two in a row there
-    is no other. Info: `loss`, before the update; `evaluations` of the loss with its gradient.
+    is no other. Info: `loss`, before the update; `evaluations` of the loss with its gradient;
+    `failed_searches`.
     """
 
     def init(key, params, inputs):
@@ -98,9 +100,10 @@ def conjugate_gradient_trainer(
             failures=none,
             losses=jnp.zeros(len(order), params.dtype),
             evaluations=jnp.zeros(len(order), jnp.int32),
+            failed=jnp.zeros(len(order), jnp.int32),
         )
         ended = jax.lax.while_loop(unfinished, partial(jax.lax.fori_loop, 0, n_turns, advance), begun)
-        infos = {"loss": ended.losses, "evaluations": ended.evaluations}
+        infos = {"loss": ended.losses, "evaluations": ended.evaluations, "failed_searches": ended.failed}
         return ConjugateGradientState(unravel(ended.params)), infos
 
     return Trainer(init, epoch)
@@ -134,6 +137,7 @@ def _after(how: ConjugateGradient, turn: _Turn, at, value, gradient) -> _Turn:
         failures=jnp.where(done, 0, failures),
         losses=turn.losses.at[turn.minibatch].set(jnp.where(turn.fresh, value, turn.losses[turn.minibatch])),
         evaluations=turn.evaluations.at[turn.minibatch].add(1),
+        failed=turn.failed.at[turn.minibatch].add(failure.astype(jnp.int32)),
     )
 
 
