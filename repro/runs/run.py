@@ -160,9 +160,8 @@ def _with_precision(config: Config, request: Request) -> Config:
 
 def sufficient(optimiser: Optimiser) -> Precision:
     """The lowest precision of products that changes no result: results/tables/precision.md."""
-    if isinstance(optimiser, FirstOrder):
-        return Precision("tensorfloat32", "tensorfloat32")
-    return Precision("tensorfloat32", "TF32_TF32_F32_X3" if isinstance(optimiser, SEARCHING) else "highest")
+    del optimiser
+    return Precision("tensorfloat32", "highest")
 
 
 def _with_epochs(config: Config, request: Request) -> Config:

@@ -10,7 +10,7 @@ import jax
 
 # On a GPU most of the time would go into trying out kernels for each product and each fusion, so: products by
 # cuBLAS alone, as it chooses them itself.
-ON_GPUS = {"xla_gpu_autotune_level": 0, "xla_gpu_enable_triton_gemm": False}
+ON_GPUS = {"xla_gpu_enable_triton_gemm": False}
 
 
 def options() -> dict[str, Any]:
