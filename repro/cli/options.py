@@ -47,16 +47,18 @@ For = Annotated[
 ]
 
 
-def precisions(text: str) -> Precision:
-    """Two names, for pretraining and fine-tuning."""
+def precision_of(text: str) -> Precision:
+    """Of two names, for pretraining and fine-tuning.
+
+    Raises:
+        UserError: if it is anything else.
+    """
     from repro.runs.config import Matmul, Precision
 
-    names = text.split(",")
-    for name in names:
-        if name not in get_args(Matmul):
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(Matmul))}")
-    if len(names) != 2:
-        raise typer.BadParameter(f"{text!r} is not two names, for pretraining and fine-tuning")
+    names = [name for asked in text.split(",") for name in get_args(Matmul) if name == asked]
+    if len(names) != 2 or ",".join(names) != text:
+        choices = ", ".join(get_args(Matmul))
+        raise UserError(f"--precision {text} is not two names with a comma between: choose from {choices}")
     return Precision(*names)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from repro.cli.options import DataDir, For, Names, Profile, Results, console, experiments, precisions
+from repro.cli.options import DataDir, For, Names, Profile, Results, console, experiments, precision_of
 
 if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
     from repro.runs.experiment import Experiment
@@ -32,7 +32,6 @@ def run(
     precision: Annotated[
         str | None,
         typer.Option(
-            parser=precisions,
             metavar="PRE,FINE",
             help="Of an accelerator's products, in pretraining and fine-tuning, such as highest,highest.",
         ),
@@ -55,9 +54,9 @@ def run(
     from repro.runs.run import Request, check, diverged, out_of_range
     from repro.runs.run import run as carry_out
 
-    request = Request(
-        profile, seeds, tuple(only or ()), epochs, pretraining_epochs, precision, data_dir, results
-    )
+    products = precision_of(precision) if precision else None
+    how = seeds, tuple(only or ()), epochs, pretraining_epochs, products
+    request = Request(profile, *how, data_dir=data_dir, results=results)
     for experiment in named.values():
         check(experiment, request)
     if plan or given:

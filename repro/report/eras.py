@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from repro.report import recipe
 from repro.report.frame import Frame, shown
 from repro.runs.record import Record
 from repro.timing.conversion import REFERENCE, Rate, direct_run, rates_of_2006
@@ -72,10 +73,12 @@ def build(frame: Frame, experiments: Mapping[str, Any]) -> dict[Path, str]:
     then = in_2006(of_runs, published_runs(experiments), rates_of_2006() + rates_of_today(of_machines))
     folder = frame.folder / frame.profile / "tables" if frame.small else frame.folder / "tables"
     tables = {"eras": of_machines, "eras_targets": of_runs, "eras_2006": then}
+    tables["eras_recipes"] = whole = recipe.times(frame, experiments)
     tables["eras_curves"] = curves(frame, experiments)
     small = "**Quick profile: short calls; not evidence.** " if frame.small else ""
     sections = [HEAD.format(small=small, command=COMMAND), OF_RATES, rate_pages(of_machines)]
     sections += ["## Performance to reach\n", _goals(goals(timed(frame))), _machines()]
+    sections += [recipe.section(whole)]
     sections += [OF_TARGETS, _targets(of_runs), OF_CONVERSION, _conversion(then)]
     csv = {
         folder / f"{name}.csv": table.to_csv(index=False, float_format="%.7g")

@@ -34,6 +34,8 @@ from repro.typed import as_json
 
 DIVERGED = "diverged_epoch"  # a metric of runs of which seeds diverged: when, NaN of the others
 RUN = ["experiment", "variant", "kind", "identity", "device"]  # seeds of one run agree in these
+NAMES = {"highest": "float32", "tensorfloat32": "TF32", "TF32_TF32_F32_X3": "3 x TF32"}
+NAMES |= {"BF16_BF16_F32": "bfloat16", "BF16_BF16_F32_X6": "6 x bfloat16"}
 FACTS = {  # column: its type; what means nothing for a run is missing
     **dict.fromkeys(["experiment", "variant", "kind", "identity", "data", "device", "platform"], "string"),
     **dict.fromkeys(["start", "optimiser", "schedule", "activation", "widths"], "string"),
@@ -253,9 +255,15 @@ def _of_network(config: Autoencoding) -> dict[str, Any]:
         "l2": config.l2,
         "batch_size": config.batch_size,
         "tuned": config.tuning is not None,
-        "precision": config.precision.finetuning,
+        "precision": _precision(config),
         "of_2006": _of_2006(config),
     }
+
+
+def _precision(config: Autoencoding) -> str:
+    """Of the matrix products; where pretraining has another than fine-tuning, both."""
+    both = [NAMES[name] for name in (config.precision.pretraining, config.precision.finetuning)]
+    return " + ".join(dict.fromkeys(both if isinstance(config.start, Pretrained) else both[1:]))
 
 
 def _of_2006(config: Autoencoding) -> str:

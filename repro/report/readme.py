@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from repro.errors import UserError
-from repro.report import answer, eras, verdicts
+from repro.report import answer, eras, precision, verdicts
 from repro.report.frame import RUN, Frame, shown, widths_of
 from repro.report.tables import ROW, build, csv, read_published, readable, stem, tables_folder, tidy
 from repro.report.verdicts import Claim, Evidence, verdict
@@ -54,6 +54,9 @@ def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
     evidence = Evidence(frame, asked.experiments)
     contents[tables / "answer.csv"] = csv(cells)
     contents[tables / "answer.md"] = answer.page(cells, asked.recipe, asked.shares)
+    rounded = precision.compared(frame)
+    contents[tables / "precision.csv"] = csv(rounded)
+    contents[tables / "precision.md"] = precision.page(rounded)
     contents[tables / "claims.md"] = verdicts.page(asked.claims, evidence)
     if frame.folder.resolve() == ROOT / "results":
         readme = (ROOT / "README.md").read_text(encoding="utf-8")

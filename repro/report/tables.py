@@ -15,7 +15,7 @@ from repro.report.fairness import judged
 from repro.report.frame import DIVERGED, RUN, Frame, curves, shown
 
 COLUMNS = ["experiment", "variant", "kind", "metric", "value", "low", "high", "n", "pretraining", "epochs"]
-COLUMNS += ["updates", "tuning", "device", "published", "source"]
+COLUMNS += ["updates", "tuning", "precision", "device", "published", "source"]
 CURVES = ["train_squared_error", "test_squared_error"]
 CURVE_COLUMNS = ["experiment", "variant", "seed", "device", "load_per_core", "epoch", "updates", "flops"]
 CURVE_COLUMNS += ["seconds", *CURVES]
@@ -25,6 +25,7 @@ ROW = [
     "kind",
     "pretraining",
     "epochs",
+    "precision",
     "device",
 ]  # what tells runs apart for a reader
 
@@ -68,7 +69,7 @@ def tidy(frame: Frame, published: pd.DataFrame) -> pd.DataFrame:
     check_unambiguous(runs)
     rows = frame.rows.merge(runs[["path", "tuning"]], on="path").sort_values([*ROW, "seed"], kind="stable")
     rows = rows[rows.value.notna() | (rows.metric != DIVERGED)]  # of the other seeds there is no such epoch
-    by = [*RUN, "pretraining", "epochs", "tuning", "metric"]
+    by = [*RUN, "pretraining", "epochs", "tuning", "precision", "metric"]
     table = rows.groupby(by, dropna=False, sort=False).agg(
         value=("value", lambda values: values.mean(skipna=False)),
         low=("value", lambda values: interval(values.to_numpy(float))[0]),
@@ -134,6 +135,7 @@ def readable(rows: pd.DataFrame) -> str:
             "published": rows.published.map(number),
             "difference": [f"{round(d, 1) + 0.0:+.1f} %" if d == d else "–" for d in difference],
             "source": rows.source.fillna("–"),
+            "precision": rows.precision.replace("", "–").fillna("–"),
             "device": rows.device,
         }
     )

@@ -56,19 +56,21 @@ def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, A
 def revision() -> tuple[str, bool | None]:
     """Commit of this checkout, and whether its code differs from it; asked once per process.
 
-    Where there is no checkout of ours, REPRO_COMMIT may name the commit.
+    Of a copy without its history, or with another's, REPRO_COMMIT names the commit.
     """
 
     def git(*args):
         command = ["git", "-C", str(ROOT), *args]
         return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).strip()
 
+    if said := os.environ.get("REPRO_COMMIT"):
+        return said, None
     try:
         if Path(git("rev-parse", "--show-toplevel")).resolve() == ROOT:
             return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", *CODE))
     except (OSError, subprocess.CalledProcessError):
         pass
-    return os.environ.get("REPRO_COMMIT", "unknown"), None
+    return "unknown", None
 
 
 def n_cores() -> int:

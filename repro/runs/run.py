@@ -39,11 +39,13 @@ from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch, seconds_spent
 from repro.runs.provenance import provenance, revision
 from repro.runs.record import Record, digest, identity, load_record, record_path, save_records
-from repro.training.optimisers import LBFGS, ConjugateGradient, FirstOrder, HessianFree, Optimiser
+from repro.training.optimisers import LBFGS, ConjugateGradient, HessianFree
 from repro.typed import as_json
 
 # what each process that worked on a run says of itself
 PROCESS = ("commit", "dirty", "device", "processor", "threads", "python", "packages")
+# of an accelerator's products, and as low as changes no result by results/tables/precision.md
+SUFFICIENT = Precision(pretraining="tensorfloat32")
 SEARCHING = ConjugateGradient | LBFGS | HessianFree  # as long as they must
 
 
@@ -152,16 +154,15 @@ def configurations(experiment: Experiment, request: Request) -> dict[str, Config
 
 
 def _with_precision(config: Config, request: Request) -> Config:
-    """The configuration with the precision that is requested, or that an accelerator's products need."""
+    """The configuration with the precision that is requested of an accelerator's products, or that suffices;
+    of random starts nothing is pretrained.
+    """
     if not isinstance(config, Autoencoding) or not side_by_side():
         return config
-    return replace(config, precision=request.precision or sufficient(config.optimiser))
-
-
-def sufficient(optimiser: Optimiser) -> Precision:
-    """The lowest precision of products that changes no result: results/tables/precision.md."""
-    del optimiser
-    return Precision("tensorfloat32", "highest")
+    precision = request.precision or SUFFICIENT
+    if not isinstance(config.start, Pretrained):
+        precision = replace(precision, pretraining=Precision().pretraining)
+    return replace(config, precision=precision)
 
 
 def _with_epochs(config: Config, request: Request) -> Config:
