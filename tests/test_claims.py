@@ -24,6 +24,8 @@ from repro.report.verdicts import (
     smallest,
     verdict,
 )
+from repro.runs.config import SUFFICIENT
+from repro.typed import as_json
 
 CLAIM = {claim.key: claim for claim in all_claims()}
 
@@ -302,6 +304,7 @@ def test_a_record_of_an_earlier_configuration_is_no_full_evidence():
     earlier = "of an earlier configuration"
     assert earlier not in lacks(lambda config: config)
     assert earlier not in lacks(lambda config: config | {"budget": {"kind": "epochs", "n": 3}})
+    assert earlier not in lacks(lambda config: config | {"precision": as_json(SUFFICIENT)})
     for change in (
         {"batch_size": 7},
         {"l2": 0.1},

@@ -95,6 +95,19 @@ def test_conjugate_gradient_survives_a_hopeless_line():
     assert evaluations == minimise(jax.jit(jax.value_and_grad(f)), np.ones(3), 5)[1]
 
 
+def test_failed_line_searches_are_counted_by_minibatch():
+    """The first minibatch has a hopeless line, the second none."""
+
+    def f(x, batch):
+        kink = jnp.where(jnp.any(x != 1.0), 10.0, 0.0) + x.sum()
+        return jnp.where(batch[0, 0] == 0, kink, rosenbrock(2 * x))
+
+    descent, inputs = conjugate_gradient_trainer(f, ConjugateGradient()), jnp.array([[0.0], [1.0]])
+    state = descent.init(jr.key(0), jnp.ones(3), inputs)
+    _, infos = descent.epoch(jr.key(0), state, inputs, jnp.array([[0], [1]]), 0)
+    assert infos["failed_searches"].tolist() == [2, 0]
+
+
 def test_conjugate_gradient_leaves_a_minibatch_whose_gradient_is_no_number():
     """The parameters stay as they are there, and the next minibatch is learnt from."""
 

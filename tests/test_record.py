@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from repro.errors import UserError
+from repro.runs.provenance import revision
 from repro.runs.record import Record, load_arrays, load_record, load_records, record_path, save_records
 
 ORIGIN = {
@@ -105,3 +106,14 @@ def test_numbers_that_are_not_finite_are_saved_as_null(tmp_path):
     [path] = save_records(tmp_path, [(made(metrics={"loss": float("nan")}), {})])
     assert json.loads(path.read_text())["metrics"] == {"loss": None}
     assert np.isnan(load_record(path).metrics["loss"])
+
+
+def test_a_commit_that_is_named_goes_before_the_history_that_lies_beside_the_code(monkeypatch):
+    """On a lent machine that may be the history of an earlier state."""
+    revision.cache_clear()
+    monkeypatch.setenv("REPRO_COMMIT", "abc")
+    assert revision() == ("abc", None)
+    revision.cache_clear()
+    monkeypatch.delenv("REPRO_COMMIT")
+    assert revision()[0] != "abc"
+    revision.cache_clear()

@@ -28,7 +28,16 @@ from repro.evaluation.intervals import (
 from repro.report.cost import Cost, Costs
 from repro.report.fairness import CHOSEN, judged
 from repro.report.frame import DIVERGED, Frame, layer_epochs, n_epochs, shown
-from repro.runs.config import Autoencoding, Epochs, Flops, Pretrained, deterministic, from_json
+from repro.runs.config import (
+    SUFFICIENT,
+    Autoencoding,
+    Epochs,
+    Flops,
+    Precision,
+    Pretrained,
+    deterministic,
+    from_json,
+)
 from repro.runs.record import Record
 from repro.training.greedy import Pretraining
 from repro.typed import as_json
@@ -268,7 +277,7 @@ def pretrained_otherwise(record: Record, config: Any) -> bool:
 
 def configured_otherwise(record: Record, config: Any) -> bool:
     """Whether a record differs from its variant in anything but lengths, which have lacks of their own, how
-    often it was scored, and a rate that was chosen.
+    often it was scored, a rate that was chosen, and a precision of products that is enough.
     """
     return _but_for_lengths(from_json(record.config)) != _but_for_lengths(config)
 
@@ -281,7 +290,10 @@ def _but_for_lengths(config: Any) -> Any:
         start = replace(start, pretraining=Pretraining())
     if config.tuning is not None:
         optimiser = replace(optimiser, learning_rate=None)
-    return replace(config, budget=Epochs(1), n_reports=None, start=start, optimiser=optimiser)
+    precision = Precision() if config.precision == SUFFICIENT else config.precision
+    return replace(
+        config, budget=Epochs(1), n_reports=None, start=start, optimiser=optimiser, precision=precision
+    )
 
 
 def combine(function: Callable[..., np.ndarray], *parts: Measured, how: How = "mean") -> Measured:

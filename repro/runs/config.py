@@ -146,6 +146,10 @@ class Precision:
     finetuning: Matmul = "highest"
 
 
+# what an accelerator takes: as low as changes no result by results/tables/precision.md
+SUFFICIENT = Precision(pretraining="tensorfloat32")
+
+
 @choice
 class Autoencoding:
     """One way to train one autoencoder on one data set; defaults are the 2006 program's [hinton2006code]."""

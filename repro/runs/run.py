@@ -21,6 +21,7 @@ from repro.data.dataset import Dataset
 from repro.errors import DataUnavailableError, DivergedError, UserError
 from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import (
+    SUFFICIENT,
     Autoencoding,
     Config,
     Epochs,
@@ -44,8 +45,6 @@ from repro.typed import as_json
 
 # what each process that worked on a run says of itself
 PROCESS = ("commit", "dirty", "device", "processor", "threads", "python", "packages")
-# of an accelerator's products, and as low as changes no result by results/tables/precision.md
-SUFFICIENT = Precision(pretraining="tensorfloat32")
 SEARCHING = ConjugateGradient | LBFGS | HessianFree  # as long as they must
 
 
