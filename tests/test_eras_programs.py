@@ -198,8 +198,8 @@ def test_products_are_computed_for_every_minibatch(single_precision):
 # --- the plan -------------------------------------------------------------------------------------------
 
 
-def subjects(profile, parts, peers=("sklearn", "torch")):
-    return [subject for group in groups(LENGTHS[profile], parts, peers) for subject in group]
+def subjects(profile, parts, peers=("sklearn", "torch"), on_gpu=("torch",)):
+    return [subject for group in groups(LENGTHS[profile], parts, peers, on_gpu) for subject in group]
 
 
 @pytest.mark.parametrize("profile", LENGTHS)
@@ -218,6 +218,12 @@ def test_a_machine_without_gpu_or_peers_gets_the_rest():
         "jax",
         "numpy",
     }
+
+
+def test_a_peer_that_sees_the_gpu_is_timed_on_it_at_every_size():
+    found = [s for s in subjects("paper", ("gpu",)) if s.program == "torch"]
+    assert {s.sizes for s in found} == {*MNIST, *RAINA} and {s.part for s in found} == {"gpu"}
+    assert {s.program for s in subjects("paper", ("gpu",), on_gpu=())} == {"jax"}
 
 
 def test_names():

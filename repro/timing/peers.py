@@ -22,6 +22,15 @@ def installed() -> dict[str, bool]:
     return {name: find_spec(name) is not None for name in PACKAGES}
 
 
+def on_gpu() -> list[str]:
+    """The peers that can be timed on a GPU of this machine."""
+    if not installed()["torch"]:
+        return []
+    import torch
+
+    return ["torch"] if torch.cuda.is_available() else []
+
+
 def prepare(subject: Subject) -> Callable[[], object]:
     """The call; each continues where the last one stopped."""
     return {"sklearn": of_sklearn, "torch": of_torch}[subject.program](subject)
@@ -48,25 +57,31 @@ def of_sklearn(subject: Subject) -> Callable[[], object]:
 
 
 def of_torch(subject: Subject) -> Callable[[], object]:
-    """CD-1 as one would write it: matrix products, `sigmoid`, `bernoulli`, in float32."""
+    """CD-1 as one would write it: matrix products, `sigmoid`, `bernoulli`, in float32; on a GPU a kernel at a
+    time.
+    """
     import torch
 
-    generator = torch.Generator().manual_seed(0)
+    device = "cuda" if subject.part == "gpu" else "cpu"
+    generator = torch.Generator(device).manual_seed(0)
+    drawn = {"generator": generator, "device": device}
     shape = subject.sizes
-    weights = WEIGHT_SCALE * torch.randn(shape, generator=generator)
-    rbm = (weights, torch.zeros(shape[0]), torch.zeros(shape[1]))
+    weights = WEIGHT_SCALE * torch.randn(shape, **drawn)
+    rbm = (weights, torch.zeros(shape[0], device=device), torch.zeros(shape[1], device=device))
     change = tuple(torch.zeros_like(parameter) for parameter in rbm)
-    inputs = torch.tensor(cases(subject), dtype=torch.float32)
+    inputs = torch.tensor(cases(subject), dtype=torch.float32, device=device)
 
     def states(means):
         if subject.linear:
-            return means + torch.randn(means.shape, generator=generator)
+            return means + torch.randn(means.shape, **drawn)
         return torch.bernoulli(means, generator=generator)
 
     def call():
-        order = torch.randperm(len(inputs), generator=generator)
+        order = torch.randperm(len(inputs), **drawn)
         for members in order.reshape(subject.n_batches, subject.batch_size):
             torch_learn(rbm, change, inputs[members], states, subject.linear)
+        if device == "cuda":
+            torch.cuda.synchronize()
 
     return call
 

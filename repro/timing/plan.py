@@ -28,12 +28,14 @@ LENGTHS = {"quick": Length(2, 5e9, False), "paper": Length(3, 15e9, True)}
 GPU_FLOPS = 5e11  # about an epoch of the lowest MNIST layer
 
 
-def groups(length: Length, parts: Collection[Part], peers: Collection[str]) -> Iterator[list[Subject]]:
+def groups(
+    length: Length, parts: Collection[Part], peers: Collection[str], on_gpu: Collection[str] = ()
+) -> Iterator[list[Subject]]:
     """Subjects that are timed in turn, and so under the same conditions; those of one size together."""
     yield list(_machine(parts))
     for sizes in (*MNIST, *RAINA) if length.large else (*MNIST[:2], RAINA[0]):
-        yield [_lasting(subject, length) for subject in _of_size(sizes, parts, peers, length)]
-    yield [_lasting(subject, length) for subject in _of_size(NETWORK, parts, (), length)]
+        yield [_lasting(subject, length) for subject in _of_size(sizes, parts, peers, on_gpu, length)]
+    yield [_lasting(subject, length) for subject in _of_size(NETWORK, parts, (), (), length)]
     if length.large and "cpu" in parts:
         yield [Subject("jax", "cd1", MNIST[0], n_batches=n // 100, of_curve=True) for n in CURVE]
         deep = [(1000,) * (depth + 1) for depth in DEPTHS]
@@ -53,13 +55,16 @@ def _machine(parts: Collection[Part]) -> Iterator[Subject]:
             yield replace(square, program="numpy", precision="float64")
 
 
-def _of_size(sizes, parts: Collection[Part], peers: Collection[str], length: Length) -> Iterator[Subject]:
+def _of_size(
+    sizes, parts: Collection[Part], peers: Collection[str], on_gpu: Collection[str], length: Length
+) -> Iterator[Subject]:
     for part in parts:
         batch_size = RAINA_BATCH if sizes in RAINA else 100
         plain = Subject("jax", "cd1", sizes, batch_size, part=part)
         workloads = ("cd1", "backprop") if len(sizes) == 2 else ("backprop",)
         if part == "gpu":
             yield from _on_gpu(plain, workloads, length)
+            yield from (replace(plain, program=peer) for peer in on_gpu)
             continue
         double = replace(plain, program="program2006", precision="float64")
         for workload in workloads:

@@ -20,7 +20,7 @@ from repro.atomic import write_atomically
 from repro.errors import OutOfTimeError, UserError
 from repro.runs.record import Record, identity, save_records
 from repro.timing.load import OtherWork, is_busy
-from repro.timing.peers import PACKAGES, installed
+from repro.timing.peers import PACKAGES, installed, on_gpu
 from repro.timing.plan import LENGTHS, Length, groups
 from repro.timing.stopwatch import in_turn
 from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, PARTS, Part, Subject
@@ -98,7 +98,8 @@ def time_rates(
         provenances: dict[Part, dict[str, Any]] = {
             part: worker.provenance() for part, worker in workers.items()
         }
-        plan = list(groups(length, workers, peers(console) if "cpu" in workers else []))
+        others = peers(console) if "cpu" in workers else []
+        plan = list(groups(length, workers, others, on_gpu() if "gpu" in workers else []))
         work = [(1 + length.repeats) * sum(map(effort, group)) for group in plan]
         progress = Progress(console, sum(work), time.perf_counter(), until)
         timings: dict[Subject, Timing] = {}
