@@ -31,10 +31,15 @@ VARIANTS = [variant for panel in PANELS.values() for variant in panel]
 
 @house.style()
 def draw(frame: Frame) -> Figure:
-    """Draw the figure from the frame of a profile."""
+    """Draw the figure from the frame of a profile.
+
+    Raises:
+        RecordsMissingError: if there is no deep network, or no shallow one.
+    """
     table = of_variants(frame, "curves", [*VARIANTS, "mean-image"])
     scored, mean = table[table.epochs > 0], table[table.kind == "pca"]
-    require(frame, scored, "curves", "a trained network")
+    for name, variants in PANELS.items():
+        require(frame, scored[scored.variant.isin(variants)], "curves", f"a trained {name} network")
     trained, common = curves(frame, runs_of(frame, scored), [ERROR]), scored.epochs.min()
     trained = trained[trained.epoch <= common]
     figure = Figure(figsize=(6.5, 3.5), layout="constrained")

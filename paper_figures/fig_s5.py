@@ -44,7 +44,7 @@ def _against_the_paper(frame: Frame, own: pd.DataFrame) -> str:
     others = [kind for kind in ("lle", "lsa") if {kind, "autoencoding"} <= {*found}]
     more = [f"than {NAMES[kind]} at {(found.autoencoding > found[kind]).sum()}" for kind in others]
     ours = f"the autoencoder finds more {', '.join(more)} of {len(found)} ranks"
-    return f"{ours}; in the paper more than both (unconfirmed)" if more else ""
+    return f"{ours};\nin the paper more than both (unconfirmed)" if more else ""
 
 
 def _neighbours(frame: Frame, own: pd.DataFrame) -> Iterator[str]:

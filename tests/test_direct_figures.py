@@ -164,6 +164,12 @@ def test_a_cell_is_the_best_of_its_start_and_optimiser_and_others_stay_empty(fra
     }
 
 
+def test_a_grid_that_is_nearly_empty_is_not_drawn(tmp_path):
+    made = [run("direct", "curves/sparse-nag", 0.5), run("curves", "glorot-adam", 0.6)]
+    with pytest.raises(RecordsMissingError, match="no records of 5 cells on curves of direct"):
+        FIGURES["fig_starts"].draw(frame_of(tmp_path, made, "paper"))
+
+
 def test_the_second_number_of_a_cell_is_explained(frame):
     assert "lower: operations in 10¹²; grey: not run" in FIGURES["fig_starts"].draw(frame).get_suptitle()
 

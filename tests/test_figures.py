@@ -232,13 +232,19 @@ def test_parameters_are_weights_and_biases_of_all_layers(frame):
 
 def test_lines_of_fig_s1_end_with_the_shortest(tmp_path):
     longer = made_up("curves", "pretrained-cg", 0, N_EPOCHS + 3)
-    figure = drawn("fig_s1", frame_of(tmp_path, [longer, made_up("curves", "gaussian-cg", 0)]))
+    others = [made_up("curves", variant, 0) for variant in ("gaussian-cg", "gaussian-cg-shallow")]
+    figure = drawn("fig_s1", frame_of(tmp_path, [longer, *others]))
     left = {line.get_gid(): line for line in figure.axes[0].get_lines()}
     assert left["pretrained-cg"].get_xdata()[-1] == left["gaussian-cg"].get_xdata()[-1] == N_EPOCHS
     here, last = (number(longer[0].curves[ERROR][i]) for i in (N_EPOCHS - 1, -1))
     assert f"{here} here, {last} (1.44) after {N_EPOCHS + 3} epochs, n 1" in str(
         left["pretrained-cg"].get_label()
     )
+
+
+def test_fig_s1_is_not_drawn_with_an_empty_panel(tmp_path):
+    with pytest.raises(RecordsMissingError, match="no records of a trained shallow network of curves"):
+        drawn("fig_s1", frame_of(tmp_path, [made_up("curves", "gaussian-cg", 0)]))
 
 
 def test_the_eight_largest_classes_of_documents_are_named_and_the_others_counted(frame):
@@ -375,7 +381,7 @@ def test_fig_s5_says_at_how_many_ranks_the_autoencoder_finds_more_and_what_the_p
     counts = f"than LLE at {sum(ours > lle)}, than LSA at {sum(ours > lsa)} of 10 ranks"
     title = drawn("fig_s5", frame).axes[0].get_title()
     assert 0 < sum(ours > lle) != sum(ours > lsa) < 10
-    assert title == f"the autoencoder finds more {counts}; in the paper more than both (unconfirmed)"
+    assert title == f"the autoencoder finds more {counts};\nin the paper more than both (unconfirmed)"
 
 
 def test_fig_s5_has_the_three_of_the_paper_and_fig_4a_no_lle(frame):
