@@ -1,5 +1,6 @@
 """The `repro` command: what it refuses, what it says, and every command of the README."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -66,6 +67,17 @@ def test_wrong_input_is_one_line_and_exit_code_2(capsys, monkeypatch, words, say
     code, _, err = command(capsys, monkeypatch, *words)
     assert code == 2
     assert err.startswith(f"repro: {says}") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("platform", ["cuda", "nonsense"])
+def test_a_device_that_is_not_there_is_one_line_before_any_work(tmp_path, platform):
+    """In a process of its own: a backend is chosen once."""
+    asked = [sys.executable, "-m", "repro.cli", "run", "mnist", "--results", tmp_path / "results"]
+    found = subprocess.run(
+        asked, env=os.environ | {"JAX_PLATFORMS": platform}, capture_output=True, text=True
+    )
+    assert found.returncode == 2 and found.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
+    assert found.stderr.startswith(f"repro: JAX_PLATFORMS={platform}: JAX sees no such device here: unset it")
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(few_cases, tmp_path, capsys, monkeypatch):

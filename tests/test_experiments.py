@@ -12,6 +12,7 @@ import repro.data
 from repro.errors import UserError
 from repro.runs.config import PrincipalComponents
 from repro.runs.linear import run_pca
+from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch
 from repro.runs.record import as_text, load_record
 from repro.runs.run import Request, out_of_range, run
@@ -70,6 +71,23 @@ def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on_where_it_sto
     assert ours.metrics["test_squared_error"] == theirs.metrics["test_squared_error"]
     assert ours.curves["loss"] == theirs.curves["loss"] and len(ours.curves["seconds"]) == 4
     assert not list(tmp_path.rglob(".checkpoints/*")), "checkpoints go when the record is there"
+
+
+@pytest.mark.parametrize(
+    ("says", "raised", "shown"),
+    [
+        ("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.", UserError, "out of memory: ask for fewer"),
+        ("INTERNAL: something else", jax.errors.JaxRuntimeError, "something else"),
+    ],
+)
+def test_too_little_memory_is_one_line(tmp_path, monkeypatch, says, raised, shown):
+    def run_out(*_):
+        raise jax.errors.JaxRuntimeError(says)
+
+    monkeypatch.setitem(PROGRAMS, PrincipalComponents, run_out)
+    with pytest.raises(raised, match=shown):
+        run(tiny(MNIST), Request(only=("pca",), results=tmp_path), QUIET)
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_scores_outside_their_expected_range_are_named(recorded):

@@ -54,6 +54,7 @@ def run(
     from repro.runs.run import Request, check, diverged, out_of_range
     from repro.runs.run import run as carry_out
 
+    device = here()
     products = precision_of(precision) if precision else None
     how = seeds, tuple(only or ()), epochs, pretraining_epochs, products
     request = Request(profile, *how, data_dir=data_dir, results=results)
@@ -64,7 +65,6 @@ def run(
     if plan:
         show(named, request, given)
         return
-    device = here()
     console.print(f"on {device.name}" + (f", {n_cores()} threads" if device.platform == "cpu" else ""))
     surprises = []
     with compiled_once(console):

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from repro.errors import UserError
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 ENVIRONMENT = ("XLA_FLAGS", "NPROC", "OMP_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "JAX_ENABLE_X64")
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,8 +28,17 @@ class Device(NamedTuple):
 
 
 def here() -> Device:
-    """The first device that JAX sees; a processor as it names itself."""
-    device = jax.devices()[0]
+    """The first device that JAX sees; a processor as it names itself.
+
+    Raises:
+        UserError: if it sees none of the kind that is asked for.
+    """
+    try:
+        device = jax.devices()[0]
+    except (RuntimeError, AssertionError) as error:
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        remedy = "unset it, or install the JAX of that device (README.md, Full scale)"
+        raise UserError(f"JAX_PLATFORMS={asked}: JAX sees no such device here: {remedy}") from error
     return Device(cpu_name() if device.platform == "cpu" else device.device_kind, device.platform)
 
 

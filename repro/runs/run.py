@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -38,7 +38,7 @@ from repro.runs.lock import claim
 from repro.runs.outcome import side_by_side
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch, seconds_spent
-from repro.runs.provenance import provenance, revision
+from repro.runs.provenance import here, provenance, revision
 from repro.runs.record import Record, digest, identity, load_record, record_path, save_records
 from repro.training.optimisers import LBFGS, ConjugateGradient, HessianFree
 from repro.typed import as_json
@@ -312,7 +312,7 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
     own = checkpoints(request, experiment, config, of, seeds)
     artefacts = request.folder / ".artefacts" / f"{origin['platform']}.{learnt}"
     about = {name: origin[name] for name in PROCESS}
-    with Watch(title, own, artefacts, session.console, about, session.until) as watch:
+    with Watch(title, own, artefacts, session.console, about, session.until) as watch, _enough_memory(title):
         outcome = PROGRAMS[type(config)](config, data, jax.vmap(jax.random.key)(np.array(seeds)), watch)
     processes = watch.processes()
     origin |= {
@@ -333,6 +333,23 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
     watch.forget()
     done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
     session.console.print(f"{title}: {done}")
+
+
+@contextmanager
+def _enough_memory(title: str) -> Iterator[None]:
+    """Within, say in a line if the device's memory is too small.
+
+    Raises:
+        UserError: if it is.
+        JaxRuntimeError: any other.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        fewer = "ask for fewer seeds at a time (--seeds 1, then more: what is recorded is skipped)"
+        raise UserError(f"{title}: {here().name} is out of memory: {fewer}, or JAX_PLATFORMS=cpu") from error
 
 
 def checkpoints(
