@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from repro.errors import UserError
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path`, then rename: whoever stops us, no reader ever sees half a file."""
@@ -25,3 +27,17 @@ def n_bytes(place: Path) -> int:
     """Bytes of a file, or of all files below a folder."""
     files = [place] if place.is_file() else place.rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def check_writable(folder: Path, results: Path) -> None:
+    """See that records can be written to a folder of the results, before any are made.
+
+    Raises:
+        UserError: if not, naming the option and the remedy.
+    """
+    try:
+        write_atomically(folder / ".writable", b"")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        reason = f"--results {results} cannot be written to ({error.strerror})"
+        raise UserError(f"{reason}: name another folder, or make room in this one") from error

@@ -1,5 +1,6 @@
 """The `repro` command: what it refuses, what it says, and every command of the README."""
 
+import errno
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ import pytest
 import typer
 from tiny import EXPERIMENTS, ROOT
 
+import repro.atomic
 import repro.cli.queue
 import repro.data
 from repro.cli.main import app, main
@@ -67,6 +69,24 @@ def test_wrong_input_is_one_line_and_exit_code_2(capsys, monkeypatch, words, say
     code, _, err = command(capsys, monkeypatch, *words)
     assert code == 2
     assert err.startswith(f"repro: {says}") and err.count("\n") == 1
+
+
+def test_a_results_folder_that_cannot_be_written_is_found_before_any_work(tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(repro.atomic, "write_atomically", full)
+    monkeypatch.setattr(repro.data, "load", lambda *_, **__: pytest.fail("began"))
+    code, _, err = command(capsys, monkeypatch, "run", "mnist", "--results", tmp_path / "results")
+    assert code == 2 and err.startswith(
+        f"repro: --results {tmp_path / 'results'} cannot be written to (No space"
+    )
+    assert err.endswith(": name another folder, or make room in this one\n")
+
+
+def test_a_refused_order_creates_nothing(tmp_path, capsys, monkeypatch):
+    words = ["run", "curves", "mnist", "--only", "pca", "--results", tmp_path / "results"]
+    assert command(capsys, monkeypatch, *words)[0] == 2 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("platform", ["cuda", "nonsense"])

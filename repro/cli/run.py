@@ -49,6 +49,7 @@ def run(
     """
     began = time.monotonic()
     named = experiments(names)  # before what takes seconds to import
+    from repro.atomic import check_writable
     from repro.runs.compiler import compiled_once
     from repro.runs.provenance import here, n_cores
     from repro.runs.run import Request, check, diverged, out_of_range
@@ -65,6 +66,7 @@ def run(
     if plan:
         show(named, request, given)
         return
+    check_writable(request.folder, results)
     console.print(f"on {device.name}" + (f", {n_cores()} threads" if device.platform == "cpu" else ""))
     surprises = []
     with compiled_once(console):

@@ -128,10 +128,6 @@ def check(experiment: Experiment, request: Request) -> None:
     if request.data_dir is not None and not request.data_dir.is_dir():
         holds = f"{experiment.data[0]}/" if len(experiment.data) == 1 else "the data sets"
         raise UserError(f"--data-dir {request.data_dir} is not a folder: name the one that holds {holds}")
-    try:
-        request.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--results {request.results} cannot be written to: {error.strerror}") from error
     for variant in request.only:
         if variant not in experiment.variants:
             choices = ", ".join(experiment.variants)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from repro.atomic import write_atomically
+from repro.atomic import check_writable
 from repro.errors import OutOfTimeError, UserError
 from repro.runs.record import Record, identity, save_records
 from repro.timing.load import OtherWork, is_busy
@@ -121,20 +121,6 @@ def time_rates(
             records = recorded(timings, provenances, profile, other.largest)
             save_records(folder, [(record, {}) for record in records])
     return records
-
-
-def check_writable(folder: Path, results: Path) -> None:
-    """Refuse a folder that records cannot be written to.
-
-    Raises:
-        UserError: naming the option.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / ".writable", b"")
-        (folder / ".writable").unlink()
-    except OSError as error:
-        raise UserError(f"--results {results} cannot be written to: {error.strerror}") from error
 
 
 def warn(load: float, console: Console) -> None:
