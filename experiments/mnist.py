@@ -4,7 +4,7 @@ Claim       An autoencoder pretrained layer by layer as a stack of RBMs and fine
             gradients reconstructs MNIST test digits from 30 numbers with a squared error of 3.00, where
             PCA needs 13.87 and logistic PCA 8.01   [hinton2006science, fig. 2B]
 Deviations  1. float32 where the authors' program computes in float64; on a GPU the matrix products of
-               pretraining are in TF32, which changes no error (results/tables/precision.md).
+               pretraining are in TF32, no worse within 5 % (results/tables/precision.md).
             2. Minibatches are drawn anew each epoch; the authors' are drawn once. The variant
                "pretrained-cg-program2006" has theirs, and with it what 3 and 6 say of their program.
             3. A layer learns from the hidden means of the finished RBM below; the authors' from those

@@ -48,7 +48,7 @@ def draw(frame: Frame) -> Figure:
         RecordsMissingError: if fewer cells have been run than make a picture.
     """
     cells = best(frame)
-    require(frame, cells[FEWEST - 1 :], "direct", f"{FEWEST} cells on {DATA}")
+    require(frame, cells, "direct", f"{FEWEST} cells on {DATA}", FEWEST)
     figure = Figure(figsize=(6.5, 3.7), layout="constrained")
     axes = figure.subplots()
     _grid(figure, axes, cells)

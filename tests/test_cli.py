@@ -17,8 +17,10 @@ from tiny import EXPERIMENTS, ROOT
 import repro.atomic
 import repro.cli.queue
 import repro.data
+import repro.runs.run
 from repro.cli.main import app, main
 from repro.report.cost import Costs
+from repro.runs.config import Precision
 from repro.runs.progress import Watch
 from repro.runs.provenance import here, n_cores
 from repro.runs.record import load_arrays, load_record, save_records
@@ -45,6 +47,13 @@ def command(capsys, monkeypatch, *words):
         (["run", "--data-dir", "no/such/folder"], "--data-dir no/such/folder is not a folder"),
         (["tables", "--profile", "huge"], "no profile 'huge'"),
         (["tables", "--results", "no/such/folder"], "no records below no/such/folder"),
+        (
+            ["run", "--precision", "highest,low"],
+            "--precision 'highest,low' is not two of highest, t",
+        ),
+        (["run", "--precision", "highest"], "--precision 'highest' is not two of highest, tensorfloat32"),
+        (["run", "--precision", ""], "--precision '' is not two of highest, tensorfloat32"),
+        (["run", "--precision", "highest, highest"], "--precision is of an accelerator's products; leave"),
         (["run", "--seeds", "many"], "Invalid value for '--seeds'"),
         (["runn"], "No such command 'runn'"),
         (["run", "--pretraining-epochs", "0"], "--pretraining-epochs must be at least 1, not 0"),
@@ -98,6 +107,23 @@ def test_a_device_that_is_not_there_is_one_line_before_any_work(tmp_path, platfo
     )
     assert found.returncode == 2 and found.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
     assert found.stderr.startswith(f"repro: JAX_PLATFORMS={platform}: JAX sees no such device here: unset it")
+
+
+def test_a_precision_is_handed_on(tmp_path, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr(repro.runs.run, "check", lambda experiment, request: seen.append(request.precision))
+    command(
+        capsys,
+        monkeypatch,
+        "run",
+        "mnist",
+        "--precision",
+        "tensorfloat32, highest",
+        "--plan",
+        "--results",
+        tmp_path,
+    )
+    assert seen == [Precision("tensorfloat32", "highest")]
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(few_cases, tmp_path, capsys, monkeypatch):

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import pandas as pd
 import pytest
 from made_frames import frame, runs
 
 from repro.report.precision import compared, page
-from repro.runs.config import Precision, from_json
+from repro.runs.config import SUFFICIENT, Precision, from_json
+from repro.runs.provenance import ROOT, provenance
 from repro.runs.record import identity
 from repro.training import compiling
 from repro.typed import as_json
@@ -19,17 +21,17 @@ ALIKE = [1.0, 1.1, 1.2, 1.3, 1.4]
 ABOUT = [1.001, 1.099, 1.202, 1.298, 1.4]
 
 
-def made(precision, errors, seconds, *, failed=0.0, variant="pretrained-cg", together=5, rate=None):
-    """Five seeds of curves side by side on a GPU."""
+def made(precision, errors, seconds, *, failed=0.0, variant="pretrained-cg", together=5, rate=None, **how):
+    """Five seeds of curves side by side on a GPU; some fields of the configuration may be others."""
     for one in runs(
         "curves",
         variant,
         seeds=len(errors),
         test_squared_error=errors,
-        curve={"failed_searches": [failed]},
+        curve={} if failed is None else {"failed_searches": [failed]},
         device="difference engine",
     ):
-        config = replace(from_json(one.config), precision=precision)
+        config = replace(from_json(one.config), precision=precision, **how)
         if rate:
             config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
         metrics = one.metrics | {"pretraining_seconds": seconds, "finetuning_seconds": seconds}
@@ -65,6 +67,12 @@ def test_runs_are_compared_that_differ_in_one_phase_from_float32():
         ({"errors": ABOUT[:4], "seconds": 2.0}, "open: 5 seeds are needed"),
         ({"errors": [2 * error for error in ABOUT], "seconds": 2.0}, "no: the errors differ"),
         ({"errors": [1.3, 0.9, 1.5, 1.0, 1.9], "seconds": 2.0}, "open: the interval is too wide"),
+        ({"errors": ABOUT, "seconds": 2.0, "failed": None}, "open: failed line searches were not counted"),
+        ({"errors": [*ABOUT[:4], float("nan")], "seconds": 2.0}, "no: a seed diverged"),
+        (
+            {"errors": ABOUT, "seconds": 2.0, "together": 1},
+            "open: other numbers of seeds together have other seconds",
+        ),
     ],
 )
 def test_a_lower_precision_is_enough_only_if_it_is_faster_and_as_good(lower, why):
@@ -80,9 +88,30 @@ def test_rates_that_each_precision_chose_for_itself_are_no_comparison_of_precisi
     assert judged(float32, other) == {"finetuning": "open: another rate was chosen"}
 
 
-def test_other_numbers_of_seeds_side_by_side_have_other_seconds():
-    assert judged(made(Precision(), ALIKE, 3.0), made(HALF, ABOUT, 2.0, together=2)) == {}
-    assert "Nothing yet." in page(compared(frame(made(Precision(), ALIKE, 3.0))))
+@pytest.mark.parametrize("how", [{"l2": 0.5}, {"batch_size": 7}, {"learns_from": "train"}])
+def test_runs_that_differ_in_more_than_precision_are_not_compared(how):
+    assert judged(made(Precision(), ALIKE, 3.0), made(HALF, ABOUT, 2.0, **how)) == {}
+
+
+def test_runs_that_differ_in_what_the_compiler_was_asked_for_are_not_compared():
+    asked = [
+        one._replace(provenance=one.provenance | {"compiler": {"xla_gpu_autotune_level": 0}})
+        for one in made(HALF, ABOUT, 2.0)
+    ]
+    assert judged(made(Precision(), ALIKE, 3.0), asked) == {}
+
+
+def test_nothing_is_compared_yet():
+    other_seeds = [one._replace(seed=one.seed + 9) for one in made(HALF, ABOUT, 2.0)]
+    found = compared(frame(made(Precision(), ALIKE, 3.0), other_seeds))
+    assert found.empty and "Nothing yet." in page(found)
+
+
+def test_what_accelerators_take_is_enough_by_the_committed_table():
+    table = pd.read_csv(ROOT / "results" / "tables" / "precision.csv")
+    pretraining = table[(table.phase == "pretraining") & (table.precision == "TF32 + float32")]
+    assert Precision("tensorfloat32", "highest") == SUFFICIENT
+    assert {*pretraining.data} == {"curves", "mnist"} and {*pretraining.enough} == {"yes"}
 
 
 # --- the compiler -------------------------------------------------------------------------------------------
@@ -95,6 +124,19 @@ def test_a_gpus_compiler_is_asked_for_what_this_one_is_not(monkeypatch):
     with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
         monkeypatch.setattr(compiling, "ON_GPUS", {"no_such_option": True})
         compiling.jitted(lambda x: x + 1)(jnp.ones(2))
+
+
+def test_what_is_compiled_ahead_has_the_options_too(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(compiling, "ON_GPUS", {"no_such_option": True})
+    with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
+        compiling.compile_ahead(lambda x: x + 1, jnp.ones(2))
+
+
+def test_what_the_compiler_was_asked_for_is_in_the_provenance(monkeypatch):
+    assert provenance("", "", seeds_side_by_side=1)["compiler"] == {}
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert provenance("", "", seeds_side_by_side=1)["compiler"] == compiling.ON_GPUS
 
 
 def test_every_option_for_gpus_is_one_that_the_compiler_knows(monkeypatch):

@@ -52,9 +52,36 @@ def test_shorter_runs_and_fewer_seeds_are_not_the_recipe(how):
     assert times(frame(made("mnist", "pretrained-cg", "engine", 5, 10.0, **how)), EXPERIMENTS).empty
 
 
-def test_precision_does_not_matter():
+def test_programs_may_have_different_numbers_of_seeds():
+    two, three = (list(made("mnist", "pretrained-cg", "engine", n, 10.0)) for n in (2, 3))
+    found = times(frame([*two[:2], *three[2:]]), EXPERIMENTS).iloc[0]
+    assert found[["pretraining", "finetuning", "compile", "total"]].tolist() == pytest.approx([2, 4, 8, 20])
+
+
+def test_what_another_run_has_pretrained_is_no_time_of_this_one():
     some = [
-        one._replace(config=as_json(replace(from_json(one.config), precision=Precision("tensorfloat32"))))
+        one._replace(provenance=one.provenance | {"artefacts": [{"phase": "layer1"}]})
         for one in made("mnist", "pretrained-cg", "engine", 5, 10.0)
     ]
-    assert times(frame(some), EXPERIMENTS).precision.tolist() == ["TF32 + float32"]
+    assert times(frame(some), EXPERIMENTS).empty
+
+
+def test_each_precision_has_a_sum_of_its_own():
+    both = [
+        made("mnist", "pretrained-cg", "engine", 5, 10.0),
+        in_tf32(),
+        made("curves", "pretrained-cg", "engine", 5, 8.0),
+    ]
+    text = section(times(frame(*both), EXPERIMENTS))
+    assert "all 2" in text and "18.0" in text and "28.0" not in text
+
+
+def in_tf32():
+    """Seeds of MNIST whose products were in TF32."""
+    for one in made("mnist", "pretrained-cg", "engine", 5, 10.0):
+        config = replace(from_json(one.config), precision=Precision("tensorfloat32"))
+        yield one._replace(config=as_json(config), identity="tf32")
+
+
+def test_precision_does_not_matter():
+    assert times(frame(in_tf32()), EXPERIMENTS).precision.tolist() == ["TF32 + float32"]

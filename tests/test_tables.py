@@ -53,6 +53,22 @@ def curve(first=10.0, **more):
     }
 
 
+def test_of_runs_alike_the_one_in_float32_stands_for_the_variant():
+    """Whatever their identities are."""
+    for first, second in (("1", "2"), ("2", "1")):
+        exact = [
+            one._replace(identity=first) for one in runs("mnist", "pretrained-cg", test_squared_error=1.0)
+        ]
+        rounded = [
+            one._replace(
+                identity=second,
+                config=one.config | {"precision": {"pretraining": "tensorfloat32", "finetuning": "highest"}},
+            )
+            for one in runs("mnist", "pretrained-cg", loss=2.0)
+        ]
+        assert set(shown(frame(exact, rounded).runs).identity) == {first}
+
+
 def test_the_table_holds_mean_interval_and_published_value():
     scores = [4.0, 4.2, 4.3]
     made = frame(

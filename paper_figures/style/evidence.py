@@ -83,13 +83,13 @@ def not_run(table: pd.DataFrame, variants: list[str]) -> str:
     return f"not run: {', '.join(lacking)}" if lacking else ""
 
 
-def require(frame: Frame, rows: pd.DataFrame, experiment: str, what: str) -> None:
+def require(frame: Frame, rows: pd.DataFrame, experiment: str, what: str, fewest: int = 1) -> None:
     """See that a figure has what it cannot be drawn without.
 
     Raises:
-        RecordsMissingError: if there are no rows.
+        RecordsMissingError: if there are fewer rows.
     """
-    if rows.empty:
+    if len(rows) < fewest:
         missing = f"{frame.folder / frame.profile} has no records of {what} of {experiment}"
         raise RecordsMissingError(f"{missing}: run `{command(frame, f'run {experiment}')}`")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.console import Console
@@ -55,11 +55,10 @@ def precision_of(text: str) -> Precision:
     """
     from repro.runs.config import Matmul, Precision
 
-    names = [name for asked in text.split(",") for name in get_args(Matmul) if name == asked]
-    if len(names) != 2 or ",".join(names) != text:
-        choices = ", ".join(get_args(Matmul))
-        raise UserError(f"--precision {text} is not two names with a comma between: choose from {choices}")
-    return Precision(*names)
+    names, choices = [name.strip() for name in text.split(",")], get_args(Matmul)
+    if len(names) != 2 or not {*names} <= {*choices}:
+        raise UserError(f"--precision {text!r} is not two of {', '.join(choices)} with a comma between")
+    return Precision(*cast("list[Matmul]", names))
 
 
 def experiments(names: list[str] | None) -> dict:

@@ -56,7 +56,7 @@ def run(
     from repro.runs.run import run as carry_out
 
     device = here()
-    products = precision_of(precision) if precision else None
+    products = None if precision is None else precision_of(precision)
     how = seeds, tuple(only or ()), epochs, pretraining_epochs, products
     request = Request(profile, *how, data_dir=data_dir, results=results)
     for experiment in named.values():

@@ -118,16 +118,20 @@ def _name(record: Record) -> str:
 
 def shown(runs: pd.DataFrame, by: Sequence[str] = ("experiment", "variant")) -> pd.DataFrame:
     """Of the rows of each variant, or of whatever `by` tells apart, those of the one run that stands for it:
-    most epochs of fine-tuning, then most seeds, then most epochs of pretraining, then the later identity.
+    most epochs of fine-tuning, then most seeds, then most epochs of pretraining, then products in float32
+    throughout, then the later identity.
     """
     if runs.empty:
         return runs
     finished = runs[runs.kind != "tuning"]
     order = finished.groupby([*dict.fromkeys([*RUN, *by])], dropna=False, sort=False).agg(
-        epochs=("epochs", "max"), n=("seed", "nunique"), pretraining_epochs=("pretraining_epochs", "max")
+        epochs=("epochs", "max"),
+        n=("seed", "nunique"),
+        pretraining_epochs=("pretraining_epochs", "max"),
+        precision=("precision", "first"),
     )
-    order = order.reset_index()
-    keys = ["epochs", "n", "pretraining_epochs", "identity", "device"]
+    order = order.reset_index().assign(exact=lambda runs: (runs.precision == "float32").fillna(False))
+    keys = ["epochs", "n", "pretraining_epochs", "exact", "identity", "device"]
     best = order.sort_values(keys, kind="stable", na_position="first").drop_duplicates([*by], keep="last")
     return finished.merge(best[RUN], on=RUN, how="inner")
 
@@ -255,13 +259,13 @@ def _of_network(config: Autoencoding) -> dict[str, Any]:
         "l2": config.l2,
         "batch_size": config.batch_size,
         "tuned": config.tuning is not None,
-        "precision": _precision(config),
+        "precision": products(config),
         "of_2006": _of_2006(config),
     }
 
 
-def _precision(config: Autoencoding) -> str:
-    """Of the matrix products; where pretraining has another than fine-tuning, both."""
+def products(config: Autoencoding) -> str:
+    """The precision of the matrix products; where pretraining has another than fine-tuning, both."""
     both = [NAMES[name] for name in (config.precision.pretraining, config.precision.finetuning)]
     return " + ".join(dict.fromkeys(both if isinstance(config.start, Pretrained) else both[1:]))
 

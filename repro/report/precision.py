@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -11,13 +12,14 @@ import pandas as pd
 
 from repro.evaluation.intervals import ratio
 from repro.report.answer import NOT_WORSE
-from repro.report.frame import Frame, select
-from repro.runs.config import Autoencoding, Pretrained, from_json
-from repro.runs.record import Record
+from repro.report.frame import Frame, products
+from repro.runs.config import Autoencoding, Precision, Pretrained, from_json
+from repro.runs.record import Record, layer_epochs, n_epochs
 
 ERROR = "test_squared_error"
 ENOUGH = 5  # seeds
-COLUMNS = ["data", "experiment", "variant", "phase", "precision", "against", "device", "n", "epochs"]
+COLUMNS = ["data", "experiment", "variant", "pretraining", "epochs", "phase", "precision", "against"]
+COLUMNS += ["device", "compiler", "n"]
 COLUMNS += ["ratio", "low", "high", "failed", "failed_against", "rate", "rate_against", "seconds"]
 COLUMNS += ["seconds_against", "enough"]
 
@@ -26,29 +28,35 @@ def compared(frame: Frame) -> pd.DataFrame:
     """A row for each pair of runs on an accelerator that differ in the precision of one phase alone, the
     lower against the float32 one.
 
-    `ratio` of the test squared errors, geometric mean over seeds with its 95 % t-interval; `failed` line
-    searches for each minibatch; `rate`, where each precision chose its own; `seconds` of the phase.
+    `ratio` of the test squared errors, geometric mean over the seeds of both with its 95 % t-interval;
+    `failed` line searches for each minibatch; `rate`, where each precision chose its own; `seconds` of the
+    phase, if as many seeds were trained together.
     """
-    runs = select(frame.runs, kind="autoencoding", platform="gpu")
-    alike = ["data", "experiment", "variant", "device", "epochs", "pretraining"]
-    rows = []
-    for _, some in runs.groupby(alike, sort=True):
-        about = some.iloc[0][alike].to_dict()
-        rows += [about | row for row in _pairs(frame, some)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    runs = frame.runs[(frame.runs.kind == "autoencoding") & (frame.runs.platform != "cpu")]
+    found: dict[tuple, dict[str, dict[int, Record]]] = {}
+    for path in runs.path:
+        record = frame.record(path)
+        same = found.setdefault((*_alike(record), runs.device[runs.path == path].iloc[0]), {})
+        same.setdefault(record.identity, {})[record.seed] = record
+    rows = [
+        row
+        for same in found.values()
+        for lower, against in permutations(same.values(), 2)
+        for row in _pair(lower, against)
+    ]
+    keys = ["data", "experiment", "variant", "epochs", "phase"]
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values(keys, kind="stable", ignore_index=True)
 
 
-def _pairs(frame: Frame, runs: pd.DataFrame) -> Iterator[dict]:
-    """Of runs of one variant and length."""
-    alone = runs.drop_duplicates("identity")
-    first = {of: frame.record(path) for of, path in zip(alone.identity, alone.path, strict=True)}
-    for lower, against in permutations(first, 2):
-        both = [first[identity] for identity in (lower, against)]
-        together = {record.provenance["seeds_side_by_side"] for record in both}
-        phase = _differing(*map(_config, both))
-        if phase is not None and len(together) == 1:
-            sides = [select(runs, identity=identity).set_index("seed") for identity in (lower, against)]
-            yield {"phase": phase} | _row(frame, phase, *sides)
+def _alike(record: Record) -> tuple:
+    """All that moves a number of a run but precision, and the rate that was chosen with it."""
+    config, optimiser = _config(record), _config(record).optimiser
+    if config.tuning is not None:
+        optimiser = replace(optimiser, learning_rate=None)
+    plain = replace(config, precision=Precision(), optimiser=optimiser)
+    origin = record.provenance
+    options = tuple(sorted(origin.get("compiler", {}).items()))
+    return record.experiment, record.variant, plain, origin["data_sha256"], options
 
 
 def _config(record: Record) -> Autoencoding:
@@ -57,42 +65,59 @@ def _config(record: Record) -> Autoencoding:
     return config
 
 
-def _differing(lower: Autoencoding, against: Autoencoding) -> str | None:
-    """The one phase that is float32 in the second alone."""
-    phases = ["pretraining", "finetuning"] if isinstance(lower.start, Pretrained) else ["finetuning"]
-    both = {phase: (getattr(lower.precision, phase), getattr(against.precision, phase)) for phase in phases}
+def _pair(lower: dict[int, Record], against: dict[int, Record]) -> Iterator[dict]:
+    """The row of two runs, by seed, if one phase alone differs and is float32 in the second."""
+    seeds = sorted(lower.keys() & against.keys())
+    if not seeds:
+        return
+    sides = [[side[seed] for seed in seeds] for side in (lower, against)]
+    configs = [_config(side[0]) for side in sides]
+    phases = ["pretraining", "finetuning"] if isinstance(configs[0].start, Pretrained) else ["finetuning"]
+    both = {phase: [getattr(config.precision, phase) for config in configs] for phase in phases}
     differing = [phase for phase, (one, other) in both.items() if one != other]
-    return differing[0] if len(differing) == 1 and both[differing[0]][1] == "highest" else None
+    if len(differing) == 1 and both[differing[0]][1] == "highest":
+        yield _row(differing[0], *sides)
 
 
-def _row(frame: Frame, phase: str, lower: pd.DataFrame, against: pd.DataFrame) -> dict:
-    seeds = lower.index.intersection(against.index)
-    sides = [[frame.record(path) for path in side.path[seeds]] for side in (lower, against)]
-    errors = [np.array([record.metrics[ERROR] for record in records]) for records in sides]
-    found = ratio(*errors)
-    row = {"precision": lower.precision.iloc[0], "against": against.precision.iloc[0], "n": len(seeds)}
+def _row(phase: str, lower: list[Record], against: list[Record]) -> dict:
+    record, config = lower[0], _config(lower[0])
+    layers = layer_epochs(record)
+    row = {"data": config.data, "experiment": record.experiment, "variant": record.variant, "phase": phase}
+    row |= {"pretraining": ", ".join(map(str, dict.fromkeys(layers))), "epochs": n_epochs(record)}
+    row |= {"precision": products(config), "against": products(_config(against[0])), "n": len(lower)}
+    row |= {"device": record.provenance["device"]}
+    row |= {"compiler": ", ".join(f"{k}={v}" for k, v in record.provenance.get("compiler", {}).items())}
+    found = ratio(*(np.array([r.metrics[ERROR] for r in side], float) for side in (lower, against)))
     row |= {"ratio": found.value, "low": found.low, "high": found.high}
-    for name, side, records in zip(("", "_against"), (lower, against), sides, strict=True):
-        failed = [np.mean(record.curves.get("failed_searches", np.nan)) for record in records]
+    together = {r.provenance["seeds_side_by_side"] for r in (*lower, *against)}
+    for name, side in (("", lower), ("_against", against)):
+        failed = [np.mean(r.curves.get("failed_searches", np.nan)) for r in side]
+        seconds = [r.metrics[f"{phase}_seconds"] for r in side]
         row[f"failed{name}"] = float(np.mean(failed))
-        row[f"rate{name}"] = float(side.learning_rate.astype(float).iloc[0])
-        row[f"seconds{name}"] = float(np.mean([record.metrics[f"{phase}_seconds"] for record in records]))
+        row[f"rate{name}"] = getattr(_config(side[0]).optimiser, "learning_rate", np.nan)
+        row[f"seconds{name}"] = float(np.mean(seconds)) if len(together) == 1 else np.nan
     return row | {"enough": _judged(row)}
 
 
 def _judged(row: dict) -> str:
     """Whether the lower one is enough: "yes", or why not."""
+    if np.isnan(row["ratio"]):
+        return "no: a seed diverged"
     if row["seconds"] >= row["seconds_against"]:
         return "no: not faster"
     if not np.isclose(row["rate"], row["rate_against"], equal_nan=True):
         return "open: another rate was chosen"
-    if row["failed"] > row["failed_against"]:
-        return "no: more line searches fail"
     if row["n"] < ENOUGH:
         return f"open: {ENOUGH} seeds are needed"
+    if np.isnan(row["failed"]) != np.isnan(row["failed_against"]):
+        return "open: failed line searches were not counted"
+    if row["failed"] > row["failed_against"]:
+        return "no: more line searches fail"
     if not row["low"] <= 1 <= row["high"]:
         return "no: the errors differ"
-    return "yes" if row["high"] <= NOT_WORSE else "open: the interval is too wide"
+    if row["high"] > NOT_WORSE:
+        return "open: the interval is too wide"
+    return "open: other numbers of seeds together have other seconds" if np.isnan(row["seconds"]) else "yes"
 
 
 def page(table: pd.DataFrame) -> str:
@@ -101,6 +126,7 @@ def page(table: pd.DataFrame) -> str:
         {
             "data": row["data"],
             "arm": f"{row['experiment']}: {row['variant']}",
+            "pretraining": row["pretraining"] or "–",
             "epochs": str(row["epochs"]),
             "phase": "fine-tuning" if row["phase"] == "finetuning" else row["phase"],
             "precision": row["precision"],
@@ -111,6 +137,7 @@ def page(table: pd.DataFrame) -> str:
             "seconds of the phase": _both(row, "seconds"),
             "enough": row["enough"],
             "device": row["device"],
+            "compiler": row["compiler"] or "–",
         }
         for row in table.to_dict("records")
     ]
@@ -119,8 +146,9 @@ def page(table: pd.DataFrame) -> str:
 
 Generated by `repro tables` from runs on accelerators that differ in the precision of one phase alone, float32
 in the second ("against"). A lower precision is enough if it is faster, no line search more fails, and over
-{ENOUGH} seeds the 95 % interval of the ratio of test squared errors includes 1 and ends below {NOT_WORSE:g}.
-Where each precision chose a rate of its own and the rates differ, errors say nothing of rounding.
+{ENOUGH} seeds the 95 % interval of the ratio of test squared errors includes 1 and ends below {NOT_WORSE:g};
+no smaller difference can be told. Where each precision chose a rate of its own and the rates differ, errors
+say nothing of rounding. "compiler": what XLA was asked for; seconds hold for that.
 
 {shown}
 """

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from repro.report.frame import Frame
 from repro.runs.config import from_json
+from repro.runs.record import Record
 from repro.timing.load import BUSY
 
 RECIPE = {"mnist": "pretrained-cg", "curves": "pretrained-cg", "faces": "pretrained-cg"}
@@ -20,8 +20,9 @@ COLUMNS = ["device", "data", "n", "together", "precision", *PHASES, "else", "tot
 TEXT = """## The recipe of 2006, whole
 
 Seconds that the pretrained arm of each data set took at full length, all its seeds: so many "together" in one
-program, or one after another. Compiling is of what was not in the cache of compiled programs; "all else" is
-reading data, scoring and checkpoints. A machine is here if it has all seeds of a data set.
+program, or one after another. Compiling is that of the programs of training and of scoring which were not in
+the cache of compiled programs; "all else" is reading data, scoring, checkpoints and small programs. A
+machine is here if it has all seeds of a data set.
 """
 
 
@@ -40,11 +41,12 @@ def times(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
             config = from_json(records[0].config)
             if len(records) < n_seeds or replace(config, precision=whole.precision) != whole:
                 continue
-            together = records[0].provenance["seeds_side_by_side"]
-            row = {"device": same.device.iloc[0], "data": whole.data, "n": len(records), "together": together}
+            if any(record.provenance.get("artefacts") for record in records):
+                continue  # its pretraining was done, and timed, by another run
+            row = {"device": same.device.iloc[0], "data": whole.data, "n": len(records)}
+            row["together"] = max(record.provenance["seeds_side_by_side"] for record in records)
             for phase in PHASES:
-                of_programs = [record.metrics[f"{phase}_seconds"] for record in records]
-                row[phase] = float(np.sum(of_programs)) / together
+                row[phase] = sum(_share(record, f"{phase}_seconds") for record in records)
             row["total"] = float(same.wall_seconds.sum())
             row["else"] = row["total"] - sum(row[phase] for phase in PHASES)
             busy = bool((same.load_per_core > BUSY).any())
@@ -52,14 +54,19 @@ def times(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def _share(record: Record, metric: str) -> float:
+    """Of the seconds of a program, those of one of its seeds."""
+    return float(record.metrics[metric] or 0.0) / record.provenance["seeds_side_by_side"]
+
+
 def section(table: pd.DataFrame) -> str:
     """The part of results/tables/eras.md; of several data sets on a machine also their sum."""
     lines = []
-    for device, rows in table.groupby("device", sort=True):
+    for _, rows in table.groupby(["device", "precision"], sort=True):
         lines += [_line(row) for row in rows.to_dict("records")]
         if len(rows) > 1:
-            sums = rows[[*PHASES, "else", "total"]].sum().to_dict()
-            lines.append(_line({"device": device, "data": f"all {len(rows)}", **sums}))
+            about = rows.iloc[0][["device", "precision"]].to_dict() | {"data": f"all {len(rows)}"}
+            lines.append(_line(about | rows[[*PHASES, "else", "total"]].sum().to_dict()))
     shown = pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True) if lines else "Nothing yet."
     return f"{TEXT}\n{shown}\n"
 

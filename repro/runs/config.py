@@ -146,7 +146,7 @@ class Precision:
     finetuning: Matmul = "highest"
 
 
-# what an accelerator takes: as low as changes no result by results/tables/precision.md
+# what an accelerator takes: faster, and no worse by results/tables/precision.md
 SUFFICIENT = Precision(pretraining="tensorfloat32")
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 
 from repro.errors import UserError
+from repro.training.compiling import options
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 ENVIRONMENT = ("XLA_FLAGS", "NPROC", "OMP_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "JAX_ENABLE_X64")
@@ -56,6 +57,7 @@ def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, A
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": n_cores(),  # rounding differs with their number: so many decide a number's last digits
+        "compiler": options(),
         "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},

@@ -45,7 +45,7 @@ from repro.typed import as_json
 
 # what each process that worked on a run says of itself
 PROCESS = ("commit", "dirty", "device", "processor", "threads", "python", "packages")
-SEARCHING = ConjugateGradient | LBFGS | HessianFree  # as long as they must
+SEARCHING = ConjugateGradient | LBFGS | HessianFree  # what an update costs is known when it is over
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,9 @@ def check(experiment: Experiment, request: Request) -> None:
         if value is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
     if request.precision and not side_by_side():
-        raise UserError("--precision is of an accelerator's products: a CPU computes in float32")
+        raise UserError(
+            "--precision is of an accelerator's products; leave it out: a CPU computes in float32"
+        )
     if request.data_dir is not None and not request.data_dir.is_dir():
         holds = f"{experiment.data[0]}/" if len(experiment.data) == 1 else "the data sets"
         raise UserError(f"--data-dir {request.data_dir} is not a folder: name the one that holds {holds}")

@@ -8,8 +8,7 @@ from typing import Any
 
 import jax
 
-# On a GPU most of the time would go into trying out kernels for each product and each fusion, so: products by
-# cuBLAS alone, as it chooses them itself.
+# Most of the time of compiling for a GPU went into Triton's kernels for matrix products; cuBLAS has its own.
 ON_GPUS = {"xla_gpu_enable_triton_gemm": False}
 
 
@@ -19,7 +18,9 @@ def options() -> dict[str, Any]:
 
 
 def jitted(function: Callable) -> Callable:
-    """The function, compiled for each kind of arguments when it is called with them."""
+    """The function, compiled for each kind of arguments when it is called with them; outermost only, for JAX
+    refuses options within another compiled function.
+    """
     return jax.jit(function, compiler_options=options())
 
 
