@@ -11,9 +11,9 @@ from stepping import one_step
 
 from repro.models.autoencoder import Architecture, drawn, network, random_network, to_layers, traced
 from repro.models.initialise import fan_in
-from repro.training.descent import objective
+from repro.training.descent import objective, trainer
 from repro.training.objective import Objective, curvature_between, gauss_newton, new_damping
-from repro.training.optimisers import hessian_free, kfac
+from repro.training.optimisers import LBFGS, hessian_free, kfac
 from repro.training.optimisers.hessian_free import HessianFree, hessian_free_trainer, solve
 from repro.training.optimisers.kfac import KFAC, Factors, LayeredNetwork, epoch_cost, kfac_trainer
 
@@ -80,6 +80,51 @@ def test_curvature_between_directions_is_that_of_the_explicit_matrix(kind):
     np.testing.assert_allclose(ours, directions @ explicit(kind, 0.3) @ directions.T, rtol=1e-10)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("chunk", [1, 3])  # of 7 cases seven chunks leave none over, three leave one
+def test_loss_gradient_and_products_by_chunks_are_those_of_the_whole_batch(kind, chunk, monkeypatch):
+    architecture, params, batch = small(kind)
+    flat, unravel = ravel_pytree(params)
+    goal = objective(architecture, 0.3)
+    value, gradient = jax.jit(jax.value_and_grad(goal.value))(params, batch)
+    monkeypatch.setattr("repro.training.objective.CHUNK", chunk)
+
+    @jax.jit
+    def by_chunks(vectors):
+        product = gauss_newton(goal, params, batch)
+        products = jax.vmap(lambda v: ravel_pytree(product(unravel(v)))[0])(vectors)
+        return goal.value(params, batch), jax.value_and_grad(goal.value)(params, batch), products
+
+    loss, (same_loss, slope), products = by_chunks(jnp.eye(len(flat)))
+    np.testing.assert_allclose([loss, same_loss], [value, value], rtol=1e-13)
+    np.testing.assert_allclose(ravel_pytree(slope)[0], ravel_pytree(gradient)[0], rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(products, explicit(kind, 0.3), rtol=1e-10, atol=1e-13)
+
+
+def n_products(function, x):
+    """Matrix products in the program of a function; those of a loop count once."""
+    return str(jax.make_jaxpr(function)(x)).count("dot_general[")
+
+
+def test_matrix_products_by_chunks_are_those_counted(monkeypatch):
+    """Per layer 1 for a loss, 3 for it with its gradient, 4 for a product G v through a kept linearisation,
+    less those that only changing inputs would need; by chunks 1 more for G v, no more for the others.
+    """
+    architecture, params, batch = small("binary")
+    goal, n_layers = objective(architecture, 0.3), len(to_layers(architecture, params))
+
+    def counts():
+        def loss(params):
+            return goal.value(params, batch[:6])
+
+        functions = (loss, jax.value_and_grad(loss), gauss_newton(goal, params, batch[:6]))
+        return [n_products(function, params) for function in functions]
+
+    assert counts() == [n_layers, 3 * n_layers - 1, 4 * n_layers - 2]
+    monkeypatch.setattr("repro.training.objective.CHUNK", 3)
+    assert counts() == [n_layers, 3 * n_layers - 1, 5 * n_layers - 2]
+
+
 def test_the_penalty_is_on_weights_alone():
     architecture, params, batch = small("binary")
     squared = sum(float((np.asarray(weights) ** 2).sum()) for weights, _ in to_layers(architecture, params))
@@ -119,6 +164,38 @@ def test_hessian_free_measures_curvature_on_a_part_and_its_gradient_on_all():
     state, _ = one_step(trainer, jr.key(0), trainer.init(jr.key(0), ORIGIN, CASES), CASES)
     gradient = jax.grad(LINEAR.value)(ORIGIN, CASES)
     np.testing.assert_allclose(state.solution, -ravel_pytree(gradient)[0] / 1e9, rtol=1e-6)
+
+
+def test_hessian_free_counts_what_is_linearised_anew(monkeypatch):
+    trainer = hessian_free_trainer(LINEAR, HessianFree(share=0.5))
+    infos = []
+    for chunk in (40, 20, 10):  # all cases in one chunk; the half that curvature is measured on; neither
+        monkeypatch.setattr("repro.training.objective.CHUNK", chunk)
+        state = trainer.init(jr.key(0), ORIGIN, CASES)
+        infos.append(one_step(trainer, jr.key(0), state, CASES)[1])
+    whole, half, neither = infos
+    assert whole["iterations"] == half["iterations"] == neither["iterations"] > 10
+    np.testing.assert_allclose(half["loss"], whole["loss"], rtol=1e-12)
+    assert half["evaluations"] == whole["evaluations"]
+    more = (float(whole["iterations"]) + 2) / 3 * 0.5
+    np.testing.assert_allclose(neither["evaluations"] - whole["evaluations"], more, rtol=1e-12)
+
+
+@pytest.mark.parametrize("how", [HessianFree(), LBFGS()], ids=lambda how: how.kind)
+def test_five_seeds_on_all_faces_fit_into_20_gb_by_the_analysis_of_a_cpu(how, single_precision):
+    """No array is made; the CPU's compiler stands in for the GPU's."""
+    architecture, n_cases = Architecture((625, 2000, 1000, 500, 30), "real"), 124_200
+    descent = trainer(how, architecture, 2e-5, 1, n_cases)
+    keys = jr.split(jr.key(0), 5)
+    inputs = jax.ShapeDtypeStruct((n_cases, 625), jnp.float32)
+    params = jax.eval_shape(jax.vmap(lambda key: random_network(key, architecture, fan_in)), keys)
+    state = jax.eval_shape(jax.vmap(descent.init, (0, 0, None)), keys, params, inputs)
+    order = jax.ShapeDtypeStruct((5, 1, n_cases), jnp.int32)
+    epoch = jax.jit(jax.vmap(descent.epoch, (0, 0, None, 0, None)))
+    lowered = epoch.lower(keys, state, inputs, order, jnp.int32(0))
+    memory = lowered.compile({"xla_backend_optimization_level": "0"}).memory_analysis()
+    assert memory is not None
+    assert memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes < 20e9
 
 
 def conjugate_gradients(A, b, x, config):

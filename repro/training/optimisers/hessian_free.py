@@ -17,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
 from repro.training.fit import Trainer, by_minibatch
-from repro.training.objective import Objective, gauss_newton, new_damping
+from repro.training.objective import Objective, gauss_newton, n_chunks, new_damping
 from repro.typed import choice
 
 PRODUCT, FORWARD = 4 / 3, 1 / 3  # matrix products of one product G v, one loss, over those of one gradient
@@ -94,7 +94,8 @@ def hessian_free_trainer(objective: Objective, config: HessianFree) -> Trainer:
         promised = gradient @ chosen + 0.5 * chosen @ curve(chosen)
         length, n_line = shorten(config, loss, chosen, value, reached, gradient @ chosen)
         n_losses = (n_back + n_line).astype(value.dtype)
-        products = PRODUCT * len(part) / len(batch) * (solved.iterations + 2).astype(value.dtype)
+        each = PRODUCT if n_chunks(len(part)) == 1 else PRODUCT + FORWARD  # linearised anew
+        products = each * len(part) / len(batch) * (solved.iterations + 2).astype(value.dtype)
         info = {
             "loss": value,
             "damping": state.damping,
