@@ -8,11 +8,13 @@ from pathlib import Path
 
 from repro.errors import UserError
 
+LITTER = ".writing-"  # how the names of files begin that are not whole yet
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path`, then rename: whoever stops us, no reader ever sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f"{LITTER}{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -21,6 +23,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes left half written below a folder that were killed; none may be writing there."""
+    for left in folder.rglob(f"{LITTER}*"):
+        left.unlink()
 
 
 def n_bytes(place: Path) -> int:

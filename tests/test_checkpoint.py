@@ -270,6 +270,28 @@ def test_ctrl_c_twice_ends_at_once(tmp_path):
     assert err == "repro: stopped at once; the same command goes on from the last checkpoint\n"
 
 
+DIES = """
+import os, sys
+from pathlib import Path
+from repro.atomic import write_atomically
+from repro.runs.lock import claim
+folder = Path(sys.argv[1])
+claim(folder)
+Path.replace = lambda *_: os.kill(os.getpid(), 9)
+write_atomically(folder / "mnist" / "pca.json", b"{}")
+"""
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_command(tmp_path):
+    with python(DIES, tmp_path) as process:
+        process.wait()
+    assert process.returncode == -9
+    assert [path.name[:18] for path in (tmp_path / "mnist").iterdir()] == [".writing-pca.json."]
+    claim(tmp_path)
+    assert not list((tmp_path / "mnist").iterdir())
+    repro.runs.lock._HELD.pop(tmp_path).release()
+
+
 def test_a_second_process_that_would_train_is_refused_until_the_first_has_died(tmp_path):
     with python(HOLDS, tmp_path, stdout=subprocess.PIPE) as first:
         assert first.stdout.readline() == "claimed\n"

@@ -21,6 +21,7 @@ from repro import data
 from repro.data import embedded
 from repro.data.mnist import recipe as mnist
 from repro.data.mnist.idx import read_idx
+from repro.data.prepared import workspace
 
 RAW = Path(os.environ.get("REPRO_DATA_DIR", "no-such-folder"))
 needs_files = pytest.mark.skipif(not (RAW / "mnist").is_dir(), reason="REPRO_DATA_DIR has no mnist/")
@@ -220,6 +221,14 @@ def test_without_mlxtend_the_extra_is_named(monkeypatch):
 
 def test_an_unknown_name_lists_the_known_ones():
     refused(f"no data set is called 'mnits': choose one of {', '.join(data.NAMES)}", data.load, "mnits")
+
+
+def test_what_a_killed_preparation_left_goes_with_the_next_and_what_another_has_stays(cache):
+    (cache / ".preparing-x" / "downloads").mkdir(parents=True)
+    (cache / ".preparing-x" / ".alive").touch()
+    with workspace() as first, workspace() as second:
+        assert {*cache.glob(".preparing-*")} == {first, second}
+    assert is_empty(cache)
 
 
 def test_what_is_not_prepared_is_listed_so_and_not_verified(cache):

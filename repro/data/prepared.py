@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from repro.data.recipe import Arrays, Recipe, checksum, decoded, describe
 from repro.errors import UserError
 
 MANIFEST = "manifest.json"
+ALIVE = ".alive"  # locked in a workspace while its process lives
 
 
 def cache_dir() -> Path:
@@ -52,7 +55,7 @@ def fetch(recipe: Recipe, data_dir: Path | None) -> Arrays:
 
 @contextmanager
 def workspace() -> Generator[Path, None, None]:
-    """A private folder inside the cache, gone on leaving.
+    """A private folder inside the cache, gone on leaving, or with the next one if the process is killed.
 
     Raises:
         UserError: the cache cannot be written.
@@ -60,7 +63,11 @@ def workspace() -> Generator[Path, None, None]:
     """
     try:
         cache_dir().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache_dir(), prefix=".preparing-") as work:
+        for left in cache_dir().glob(f".preparing-*/{ALIVE}"):
+            with suppress(Timeout), FileLock(left, timeout=0):
+                shutil.rmtree(left.parent)
+        temporary = tempfile.TemporaryDirectory(dir=cache_dir(), prefix=".preparing-")
+        with temporary as work, FileLock(Path(work) / ALIVE):
             yield Path(work)
     except OSError as error:
         raise UserError(

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from repro.atomic import sweep
 from repro.errors import UserError
 
 _HELD: dict[Path, FileLock] = {}  # by this process
 
 
 def claim(folder: Path) -> None:
-    """Keep other processes from training in `folder` until this one has ended, however it ends.
+    """Keep other processes from training in `folder` until this one has ended, however it ends; what they
+    left half written is removed.
 
     Raises:
         UserError: if another process trains there.
@@ -27,3 +29,4 @@ def claim(folder: Path) -> None:
         remedy = "wait until it is over, or name another folder with --results"
         raise UserError(f"another command trains in {folder}: {remedy}") from error
     _HELD[folder] = lock
+    sweep(folder)
