@@ -183,8 +183,8 @@ def test_an_epoch_and_the_scores_never_make_all_documents_dense(rcv1):
 
 
 def test_the_climb_never_makes_all_documents_dense(rcv1):
-    """Its result, 500 numbers for each document, is a quarter of the dense counts; what is dense on the way
-    is as much again at most.
+    """Its result, 500 numbers for each document, is a quarter of the dense counts; it lives twice, beside one
+    block of documents.
     """
     (rbm, *_) = jax.vmap(partial(random_stack, sizes=(V, 500), scale=0.1))(jax.vmap(jr.key)(jnp.arange(1)))
     assert bytes_of(partial(climb, Units("count")), rbm, rcv1) < DENSE_BYTES

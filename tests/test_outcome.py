@@ -149,7 +149,7 @@ def documents():
 def test_counts_stay_sparse_on_the_device_and_images_what_they_are(documents):
     found = on_device(documents.test.inputs)
     assert isinstance(found, Counts)
-    np.testing.assert_array_equal(found[np.arange(len(found))], documents.test.inputs.toarray())
+    np.testing.assert_array_equal(found[jax.numpy.arange(len(found))], documents.test.inputs.toarray())
     found = on_device(images(4))
     assert isinstance(found, jax.Array) and found.dtype == np.float32
     np.testing.assert_array_equal(found, images(4))
