@@ -12,8 +12,9 @@ import jax.random as jr
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
+from scipy.sparse import csr_array
 
-from repro.data.dataset import Dataset
+from repro.data.dataset import Cases, Dataset
 from repro.errors import UserError
 from repro.evaluation.reconstruction import scores
 from repro.models import initialise
@@ -22,6 +23,7 @@ from repro.models.stack import random_stack, stack_units
 from repro.runs.config import Autoencoding, FanIn, Flops, Gaussian, Glorot, He, Pretrained, Sparse
 from repro.runs.outcome import Outcome, cases_of, for_each, on_device, pictures, retrieval
 from repro.training.compiling import compile_ahead, jitted
+from repro.training.counts import Counts
 from repro.training.descent import evaluations_per_update, trainer
 from repro.training.fit import UNWATCHED, Fitted, Monitor, fit, over_seeds, place
 from repro.training.flops import backprop_flops, stack_flops
@@ -48,8 +50,10 @@ def autoencode(
     config: Autoencoding, data: Dataset, keys: Key[Array, " S"], monitor: Monitor = UNWATCHED
 ) -> Outcome:
     """Start, fine-tune, score; one run per key."""
-    inputs = {name: on_device(cases.inputs) for name, cases in cases_of(data, config.learns_from).items()}
-    train = inputs["train"] = in_order(config, inputs["train"])
+    cases = cases_of(data, config.learns_from)
+    cases["train"] = in_order(config, cases["train"])
+    inputs = {name: on_device(some.inputs) for name, some in cases.items()}
+    train = inputs["train"]
     architecture = architecture_of(config, data)
     started = start(config, architecture, keys, train, monitor)
     measure, measure_compile_seconds = measures(architecture, started.params, inputs)
@@ -73,12 +77,14 @@ def autoencode(
     return Outcome(metrics | found, curves, pictures(data, decode, encode))
 
 
-def in_order(config: Autoencoding, train: Float[Array, "N V"]) -> Float[Array, "N V"]:
+def in_order(config: Autoencoding, train: Cases) -> Cases:
     """The training cases as they are cut into minibatches: where these are formed once, in an order that is
     random but always the same.
     """
-    once = config.minibatches == "formed once"
-    return jr.permutation(jr.key(0), train) if once else train
+    if config.minibatches == "drawn anew":
+        return train
+    order = np.asarray(jr.permutation(jr.key(0), len(train.labels)))
+    return Cases(train.inputs[order], train.labels[order])
 
 
 def architecture_of(config: Autoencoding, data: Dataset) -> Architecture:
@@ -189,7 +195,7 @@ def length_of(config: Autoencoding, architecture: Architecture, n_cases: int, n_
     return Length(n_epochs, left if each != each else None)
 
 
-def measures(architecture: Architecture, params, inputs: dict[str, Array]) -> tuple[Callable, float]:
+def measures(architecture: Architecture, params, inputs: dict[str, Array | Counts]) -> tuple[Callable, float]:
     """Scores on each set of cases as one function of the parameters, and the seconds it took to compile.
 
     They are computed in float32 whatever training rounds to.
@@ -258,8 +264,9 @@ def codes_and_reconstructions(architecture: Architecture, params: nnx.State) -> 
         of_all = jitted(jax.vmap(function, (0, None)))
 
         def of(x):
+            dense = x.toarray() if isinstance(x, csr_array) else x
             with jax.default_matmul_precision("highest"):
-                return of_all(params, on_device(x))
+                return of_all(params, dense)
 
         return of
 

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from repro.data.dataset import Cases, Dataset, Inputs
 from repro.evaluation.retrieval import precision
 from repro.runs.config import LearnsFrom
+from repro.training.counts import Counts, counts_of
 
 N_EXAMPLES = 10  # images shown of a data set without classes
 CODES_PER_CLASS = 500  # points of each class in a picture of 2-D codes [hinton2006science, fig. 3]
@@ -43,9 +44,9 @@ def cases_of(data: Dataset, learns_from: LearnsFrom) -> dict[str, Cases]:
     return {"train": data.train, "valid": data.valid, "test": data.test}
 
 
-def on_device(inputs: Inputs) -> Float[Array, "N V"]:
-    """Inputs where they are learnt from: dense there, also counts, which are sparse until then."""
-    return jax.device_put(inputs.toarray() if isinstance(inputs, csr_array) else inputs)
+def on_device(inputs: Inputs) -> Float[Array, "N V"] | Counts:
+    """Inputs where they are learnt from and scored."""
+    return counts_of(inputs) if isinstance(inputs, csr_array) else jax.device_put(inputs)
 
 
 def retrieval(

@@ -42,7 +42,8 @@ def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Mon
     """
     run, how = config.run, config.run.tuning
     assert how is not None
-    train, valid = in_order(run, on_device(data.train.inputs)), on_device(data.valid.inputs)
+    cases = in_order(run, data.train)
+    train, valid = on_device(cases.inputs), on_device(data.valid.inputs)
     architecture = architecture_of(run, data)
     began = start(run, architecture, keys, train, monitor)
     name = f"valid_{loss_name(architecture.visible)}"
@@ -53,7 +54,7 @@ def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Mon
     metrics = {name: curve[:, -1] for name, curve in curves.items()}
     best = min(last, key=last.__getitem__)
     metrics["learning_rate"] = for_each(keys, best if np.isfinite(last[best]) else np.nan)
-    metrics[f"{name}_mean"] = for_each(keys, loss_of_mean(architecture.visible, train, valid))
+    metrics[f"{name}_mean"] = for_each(keys, loss_of_mean(architecture.visible, cases, data.valid))
     spent = [
         costs(run, architecture, fitted, len(train))["flops"][:, -1] - before for fitted in trained.values()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import optax
 from jaxtyping import Array, Float
 
 from repro.models.rbm import RBM, Units, bias_factor, hidden_mean, visible_mean
+from repro.training.counts import Counts, of_each
 from repro.training.fit import Trainer, by_minibatch
 from repro.training.gibbs import gibbs_chain
 from repro.typed import choice
@@ -47,7 +49,7 @@ def contrastive_gradient(
     have <N h> for <h>. For real units -∂F/∂b is <v> - b and -∂F/∂c is <h> - c; the b and c are left out, for
     they cancel between the two phases. One product over the cases of both phases, signed, serves W.
     """
-    h_data, h_model = _hidden_means(units, rbm, data), _hidden_means(units, rbm, model)
+    h_data, h_model = hidden_means(units, rbm, data), hidden_means(units, rbm, model)
     v = jnp.concatenate([data, model])
     h = jnp.concatenate([-h_data / len(data), h_model / len(model)])
     counted = h * jax.vmap(bias_factor, (None, 0))(units, v)[:, None]
@@ -66,8 +68,8 @@ def contrastive_trainer(
     optimiser = _optimiser(config, steps_per_epoch)
 
     def init(key, rbm, inputs):
-        chains = jr.choice(key, inputs, (batch_size,)) if config.persistent else None
-        hidden = _hidden_means(units, rbm, inputs) if keep_hidden else None
+        chains = inputs[jr.choice(key, len(inputs), (batch_size,))] if config.persistent else None
+        hidden = hidden_means(units, rbm, inputs) if keep_hidden else None
         return ContrastiveState(rbm, optimiser.init(rbm), chains, hidden)
 
     def step(key, state, batch, n):
@@ -80,7 +82,7 @@ def contrastive_trainer(
             updated = jax.tree.map(jnp.add, rbm, updates)
         reconstruction = model if chains is None else _mean_field_reconstruction(units, rbm, batch)
         info = {"reconstruction_error": jnp.sum((batch - reconstruction) ** 2, axis=1).mean()}
-        info |= {"hidden": _hidden_means(units, rbm, batch)} if keep_hidden else {}
+        info |= {"hidden": hidden_means(units, rbm, batch)} if keep_hidden else {}
         chains = None if chains is None else model
         return ContrastiveState(updated, opt_state, chains, state.hidden), info
 
@@ -99,8 +101,9 @@ def _negative_phase(key, units, config, rbm, start):
     return gibbs_chain(key, units, rbm, start, config.k, mean_field=mean_field)
 
 
-def _hidden_means(units, rbm, v):
-    return jax.vmap(hidden_mean, (None, None, 0))(units, rbm, v)
+def hidden_means(units: Units, rbm: RBM, v: Float[Array, "N V"] | Counts) -> Float[Array, "N H"]:
+    """E[h | v] of every case."""
+    return of_each(partial(hidden_mean, units, rbm), v)
 
 
 def _mean_field_reconstruction(units, rbm, batch):

@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from repro.training.compiling import compile_ahead, jitted
+from repro.training.counts import Counts
 
 NO_EPOCH = 2**32 - 1  # the address of the key that `init` gets
 
@@ -96,7 +97,7 @@ def fit(
     keys: Key[Array, " S"],
     trainer: Trainer,
     start: PyTree | Fitted,
-    inputs: Float[Array, "*seeds N V"],
+    inputs: Float[Array, "*seeds N V"] | Counts,
     *,
     n_epochs: int,
     batch_size: int,

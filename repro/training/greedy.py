@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -12,10 +13,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from repro.models.rbm import RBM, Units, hidden_mean
+from repro.models.rbm import RBM, Units
 from repro.models.stack import Stack
 from repro.training.compiling import jitted
-from repro.training.contrastive import Contrastive, contrastive_trainer
+from repro.training.contrastive import Contrastive, contrastive_trainer, hidden_means
+from repro.training.counts import Counts
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
 from repro.typed import choice
 
@@ -65,7 +67,7 @@ def pretrain(
     config: Pretraining,
     units: tuple[Units, ...],
     stack: Stack,
-    inputs: Float[Array, "N V"],
+    inputs: Float[Array, "N V"] | Counts,
     monitor: Monitor = UNWATCHED,
     *,
     shuffle: bool = True,
@@ -125,8 +127,7 @@ def _names(keys, config: Pretraining, units, stack: Stack, shape, shuffle: bool)
         yield digest.hexdigest()[:16]
 
 
-def climb(units: Units, rbm: RBM, inputs: Float[Array, "*seeds N V"]) -> Float[Array, "S N H"]:
+def climb(units: Units, rbm: RBM, inputs: Float[Array, "*seeds N V"] | Counts) -> Float[Array, "S N H"]:
     """The hidden means of all cases under RBMs with leading axis S: the data of the next layer."""
-    up = jax.vmap(hidden_mean, (None, None, 0))
     over = None if inputs.ndim == 2 else 0
-    return jitted(over_seeds(lambda rbm, inputs: up(units, rbm, inputs), (0, over)))(rbm, inputs)
+    return jitted(over_seeds(partial(hidden_means, units), (0, over)))(rbm, inputs)
