@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import distributions
 
 import jax
 import jax.numpy as jnp
@@ -224,6 +225,13 @@ def test_a_peer_that_sees_the_gpu_is_timed_on_it_at_every_size():
     found = [s for s in subjects("paper", ("gpu",)) if s.program == "torch"]
     assert {s.sizes for s in found} == {*MNIST, *RAINA} and {s.part for s in found} == {"gpu"}
     assert {s.program for s in subjects("paper", ("gpu",), on_gpu=())} == {"jax"}
+
+
+def test_a_folder_that_is_called_like_a_peer_is_none(tmp_path, monkeypatch):
+    (tmp_path / "torch").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert peers.installed()["torch"] == ("torch" in {found.name for found in distributions()})
+    assert peers.installed()["sklearn"]
 
 
 def test_names():

@@ -6,7 +6,7 @@ PyTorch is the optional extra `peers`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
+from importlib.metadata import distributions
 
 import numpy as np
 
@@ -19,7 +19,8 @@ PACKAGES = {"sklearn": "scikit-learn", "torch": "torch"}
 
 def installed() -> dict[str, bool]:
     """Each peer, and whether it can be timed here."""
-    return {name: find_spec(name) is not None for name in PACKAGES}
+    present = {distribution.name.lower() for distribution in distributions()}
+    return {name: package in present for name, package in PACKAGES.items()}
 
 
 def on_gpu() -> list[str]:
