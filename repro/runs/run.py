@@ -57,7 +57,7 @@ class Request:
     only: tuple[str, ...] = ()  # variants; none means all
     epochs: int | None = None  # of fine-tuning; None: the variant's own number
     pretraining_epochs: int | None = None  # of every layer; None: the variant's own numbers
-    precision: Precision | None = None  # of products; None: as fast as changes no result
+    precision: Precision | None = None  # of an accelerator's products; None: what suffices
     data_dir: Path | None = None
     results: Path = Path("results")
 
