@@ -198,6 +198,17 @@ def test_an_arm_whose_choice_of_rate_is_refused_is_no_full_evidence():
         assert {lack.what for lack in found.score("mnist", "pretrained-adam").lacks} == {what}
 
 
+def test_a_choice_that_was_refused_is_mended_by_other_rates_and_not_by_runs():
+    """Not so one that has no record, or was made from other rates than today's."""
+    arm = [*runs("mnist", "pretrained-adam", test_squared_error=2.8)]
+    refused = tuning("mnist", "pretrained-adam", [1, 2, 3, 4])
+
+    def needed(*records):
+        return sum(lack.cost.n_runs for lack in evidence(*records).lacks("mnist", "pretrained-adam"))
+
+    assert needed(arm, refused) == 0 and needed(arm) == 5
+
+
 def test_the_page_says_what_would_settle_an_open_claim_and_at_what_cost():
     """One more seed of 200 epochs of CG at two evaluations for each minibatch, after 4 × 50 of CD-1, at 1e12
     operations per second; counted by hand.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import typer
-from made_frames import EXPERIMENTS, frame, runs
+from made_frames import EXPERIMENTS, arms, frame, runs
 from tiny import MNIST, QUIET, tiny
 
 import repro.runs.queue
@@ -332,6 +332,15 @@ def test_a_question_that_needs_little_comes_before_one_that_needs_much_even_if_i
     asked += [Question("cheap", frozenset({"mnist pretrained-cg"}))]
     order, _ = ordered([work("mnist", name) for name in takes], asked, Costs(frame()), HERE)
     assert [planned.work.variant for planned in order] == ["pretrained-cg", "gaussian-cg", "glorot-cg"]
+
+
+def test_arms_that_only_other_rates_would_help_are_not_run_again():
+    """The choice between today's rates was refused: the best lay at the edge."""
+    made = arms("curves", "tenth", "pretrained", "nag", 1.0, losses=(1, 2, 3, 4, 5))
+    asked = questions([], Evidence(frame(made), EXPERIMENTS))
+    variants = frozenset().union(*(question.variants for question in asked))
+    assert "answer tenth/curves/pretrained-nag" not in variants
+    assert "answer tenth/curves/sparse-nag" in variants
 
 
 def test_open_claims_and_cells_of_the_answer_table_are_the_questions():

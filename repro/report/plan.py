@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from repro.report.cost import Costs
-from repro.report.verdicts import Claim, Evidence, verdict
+from repro.report.verdicts import Claim, Evidence, Lack, verdict
 from repro.runs.provenance import Device
 from repro.runs.queue import Planned
 from repro.runs.run import Work
@@ -27,14 +27,19 @@ def questions(claims: Iterable[Claim], evidence: Evidence) -> Iterator[Question]
         if verdict(claim, evidence) == "OPEN":
             conditions = [*claim.upholding(evidence), *claim.refuting(evidence)]
             lacks = frozenset().union(*(condition.measured.lacks for condition in conditions))
-            yield Question(claim.key, frozenset(lack.variant for lack in lacks))
+            yield Question(claim.key, _to_run(lacks))
     cells: dict[tuple, set[str]] = {}
     for variant, config in evidence.experiments["answer"].variants.items():
-        if evidence.score("answer", variant, "flops").lacks:
+        if _to_run(evidence.score("answer", variant, "flops").lacks):
             cell = config.data, config.optimiser.kind, config.budget
             cells.setdefault(cell, set()).add(f"answer {variant}")
     for variants in cells.values():
         yield Question("answer", frozenset(variants))
+
+
+def _to_run(lacks: Iterable[Lack]) -> frozenset[str]:
+    """The variants that more runs would help."""
+    return frozenset(lack.variant for lack in lacks if lack.cost is None or lack.cost.n_runs)
 
 
 def ordered(

@@ -26,7 +26,7 @@ from repro.evaluation.intervals import (
     variation,
 )
 from repro.report.cost import Cost, Costs
-from repro.report.fairness import CHOSEN, judged
+from repro.report.fairness import CHOSEN, UNRECORDED, judged
 from repro.report.frame import DIVERGED, Frame, layer_epochs, n_epochs, shown
 from repro.runs.config import (
     SUFFICIENT,
@@ -222,7 +222,8 @@ class Evidence:
     def lacks(
         self, experiment: str, variant: str, n_seeds: int = N_SEEDS, operations: float | None = None
     ) -> frozenset[Lack]:
-        """What a run lacks, however long it should be: seeds, epochs of pretraining, a fair choice of rate.
+        """What a run lacks, however long it should be: seeds, epochs of pretraining, a fair choice of rate. A
+        choice from today's rates that was refused would be refused again: no runs mend that, other rates do.
 
         With so many operations of each run, if not at full length.
         """
@@ -237,7 +238,8 @@ class Evidence:
         if configured_otherwise(records[0], config):
             lacks.add(self.lack(experiment, variant, "of an earlier configuration", n_seeds, operations))
         if (tuning := self._tuning[experiment, variant]) not in ("", CHOSEN):
-            lacks.add(self.lack(experiment, variant, tuning, n_seeds, operations))
+            again = tuning == UNRECORDED or configured_otherwise(records[0], config)
+            lacks.add(self.lack(experiment, variant, tuning, n_seeds if again else 0, operations))
         return frozenset(lacks)
 
     def missing(
