@@ -40,6 +40,7 @@ def command(capsys, monkeypatch, *words):
     ("words", "says"),
     [
         (["run", "nothing"], "no experiment 'nothing'; there are: "),
+        (["run", "mnits"], "no experiment 'mnits'; did you mean 'mnist'? There are: "),
         (["run", "mnist", "--only", "nobody"], "mnist has no variant 'nobody'; it has: pretrained-cg"),
         (["run", "--profile", "huge"], "no profile 'huge'; there are: quick, paper"),
         (["run", "--seeds", "0"], "--seeds must be at least 1, not 0"),
@@ -62,7 +63,7 @@ def command(capsys, monkeypatch, *words):
             "code_size/mnist/pca-2 is not in the quick profile: use --profile paper",
         ),
         (["run", "--results", "README.md"], "--results README.md cannot be written to"),
-        (["figures", "fig_99"], "no figure 'fig_99'; there are: "),
+        (["figures", "fig_99"], "no figure 'fig_99'; did you mean 'fig_"),
         (["time", "--profile", "huge"], "no profile 'huge'; there are: quick, paper"),
         (["time", "--results", "README.md"], "--results README.md cannot be written to"),
         (
@@ -70,7 +71,7 @@ def command(capsys, monkeypatch, *words):
             "Invalid value for '--for': '8' is not a time: write it as 90s, 8m, 1h or 1h30m",
         ),
         (["run", "mnist", "--only", "pca", "--only", "nobody"], "mnist has no variant 'nobody'; it has: "),
-        (["time", "--lane", "cpu,tpu"], "no lane 'tpu'; there are: 1core, cpu, gpu"),
+        (["time", "--lane", "cpu,tpu"], "no lane 'tpu'; did you mean 'gpu'? There are: 1core, cpu, gpu"),
         (["data", "prepare", "nothing"], "no data set is called 'nothing'"),
     ],
 )
@@ -157,6 +158,15 @@ def test_list_names_every_experiment_and_what_is_recorded(recorded, capsys, monk
 def test_list_shows_the_experiments_that_are_named(recorded, capsys, monkeypatch):
     _, out, _ = command(capsys, monkeypatch, "list", "mnist", "--results", recorded)
     assert out.startswith("mnist: ") and "\ncurves: " not in out
+
+
+def test_a_shell_completes_experiments_without_importing_what_computes():
+    asked = {"_REPRO_COMPLETE": "complete_bash", "COMP_WORDS": "repro run c", "COMP_CWORD": "2"}
+    code = "import sys; sys.modules['jax'] = None; from repro.cli.main import app; app(prog_name='repro')"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | asked, capture_output=True, text=True
+    )
+    assert found.stdout.split() == ["code_size", "curves"], found.stderr
 
 
 def test_the_version_is_that_of_the_package(capsys, monkeypatch):

@@ -21,7 +21,6 @@ from repro.errors import StoppedError, UserError
 app = typer.Typer(
     help="Layerwise pretraining versus direct backprop: run experiments, build tables, draw figures.\n\n"
     "Example: repro run mnist",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -16,13 +17,23 @@ if TYPE_CHECKING:
     from repro.runs.config import Precision
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
+
+
+def completions() -> list[str]:
+    """Those that a shell may complete."""
+    from experiments import experiment_names
+
+    return list(experiment_names())
+
+
 Profile = Annotated[str, typer.Option(help="quick (small, labelled so) or paper (full scale).")]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of raw data files; else REPRO_DATA_DIR, else download.")
 ]
 Results = Annotated[Path, typer.Option(help="Folder of records, tables and the quick profile's figures.")]
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="NAME", help="Experiments; none means all of them.")
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Experiments; none means all of them.", autocompletion=completions),
 ]
 
 
@@ -77,5 +88,7 @@ def chosen(names: list[str] | None, available: dict, noun: str) -> dict:
     """
     for name in names or ():
         if name not in available:
-            raise UserError(f"no {noun} {name!r}; there are: {', '.join(available)}")
+            near = get_close_matches(name, available, n=1)
+            meant = f"did you mean {near[0]!r}? There" if near else "there"
+            raise UserError(f"no {noun} {name!r}; {meant} are: {', '.join(available)}")
     return {name: available[name] for name in names or available}
