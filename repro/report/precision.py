@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from repro.evaluation.intervals import ratio
 from repro.report.answer import NOT_WORSE
@@ -16,12 +17,12 @@ from repro.report.frame import Frame, products
 from repro.runs.config import Autoencoding, Precision, Pretrained, from_json
 from repro.runs.record import Record, layer_epochs, n_epochs
 
-ERROR = "test_squared_error"
+ERROR, TRAINING_ERROR = "test_squared_error", "train_squared_error"
 ENOUGH = 5  # seeds
 COLUMNS = ["data", "experiment", "variant", "pretraining", "epochs", "phase", "precision", "against"]
 COLUMNS += ["device", "compiler", "n"]
 COLUMNS += ["ratio", "low", "high", "failed", "failed_against", "rate", "rate_against", "seconds"]
-COLUMNS += ["seconds_against", "enough"]
+COLUMNS += ["seconds_against", "training_ratio", "training_low", "training_high", "enough"]
 
 
 def compared(frame: Frame) -> pd.DataFrame:
@@ -34,10 +35,8 @@ def compared(frame: Frame) -> pd.DataFrame:
     """
     runs = frame.runs[(frame.runs.kind == "autoencoding") & (frame.runs.platform != "cpu")]
     found: dict[tuple, dict[str, dict[int, Record]]] = {}
-    for path in runs.path:
-        record = frame.record(path)
-        same = found.setdefault((*_alike(record), runs.device[runs.path == path].iloc[0]), {})
-        same.setdefault(record.identity, {})[record.seed] = record
+    for record in map(frame.record, runs.path):
+        found.setdefault(_alike(record), {}).setdefault(record.identity, {})[record.seed] = record
     rows = [
         row
         for same in found.values()
@@ -56,7 +55,7 @@ def _alike(record: Record) -> tuple:
     plain = replace(config, precision=Precision(), optimiser=optimiser)
     origin = record.provenance
     options = tuple(sorted(origin.get("compiler", {}).items()))
-    return record.experiment, record.variant, plain, origin["data_sha256"], options
+    return record.experiment, record.variant, plain, origin["data_sha256"], origin["device"], options
 
 
 def _config(record: Record) -> Autoencoding:
@@ -87,8 +86,9 @@ def _row(phase: str, lower: list[Record], against: list[Record]) -> dict:
     row |= {"precision": products(config), "against": products(_config(against[0])), "n": len(lower)}
     row |= {"device": record.provenance["device"]}
     row |= {"compiler": ", ".join(f"{k}={v}" for k, v in record.provenance.get("compiler", {}).items())}
-    found = ratio(*(np.array([r.metrics[ERROR] for r in side], float) for side in (lower, against)))
-    row |= {"ratio": found.value, "low": found.low, "high": found.high}
+    for name, metric in (("", ERROR), ("training_", TRAINING_ERROR)):
+        found = ratio(*(_values(side, metric) for side in (lower, against)))
+        row |= {f"{name}ratio": found.value, f"{name}low": found.low, f"{name}high": found.high}
     together = {r.provenance["seeds_side_by_side"] for r in (*lower, *against)}
     for name, side in (("", lower), ("_against", against)):
         failed = [np.mean(r.curves.get("failed_searches", np.nan)) for r in side]
@@ -97,6 +97,10 @@ def _row(phase: str, lower: list[Record], against: list[Record]) -> dict:
         row[f"rate{name}"] = getattr(_config(side[0]).optimiser, "learning_rate", np.nan)
         row[f"seconds{name}"] = float(np.mean(seconds)) if len(together) == 1 else np.nan
     return row | {"enough": _judged(row)}
+
+
+def _values(records: list[Record], metric: str) -> Float[np.ndarray, " n"]:
+    return np.array([record.metrics.get(metric, np.nan) for record in records], float)
 
 
 def _judged(row: dict) -> str:
@@ -131,7 +135,8 @@ def page(table: pd.DataFrame) -> str:
             "phase": "fine-tuning" if row["phase"] == "finetuning" else row["phase"],
             "precision": row["precision"],
             "against": row["against"],
-            "ratio of test errors": _ratio(row),
+            "ratio of test errors": f"{_ratio(row)}, n {row['n']}",
+            "of training errors": _ratio(row, "training_"),
             "failed searches a minibatch": _both(row, "failed"),
             "rate": _both(row, "rate"),
             "seconds of the phase": _both(row, "seconds"),
@@ -154,8 +159,8 @@ say nothing of rounding. "compiler": what XLA was asked for; seconds hold for th
 """
 
 
-def _ratio(row: Mapping[Any, Any]) -> str:
-    return f"{row['ratio']:.3f} ({row['low']:.3f} to {row['high']:.3f}), n {row['n']}"
+def _ratio(row: Mapping[Any, Any], what: str = "") -> str:
+    return f"{row[f'{what}ratio']:.3f} ({row[f'{what}low']:.3f} to {row[f'{what}high']:.3f})"
 
 
 def _both(row: Mapping[Any, Any], name: str) -> str:
