@@ -6,7 +6,12 @@ import sys
 
 import jax
 import numpy as np
+from made_frames import record
 
+from experiments import mnist
+from repro.report.frame import facts
+from repro.runs import provenance
+from repro.timing.load import BUSY
 from repro.training.fit import mesh_of
 
 PROGRAM = """
@@ -60,3 +65,28 @@ def test_seeds_on_four_devices_are_the_seeds_on_one(tmp_path):
     for name, values in one.items():
         if "seconds" not in name:
             np.testing.assert_allclose(four[name], values, rtol=1e-4, err_msg=name)  # CG amplifies rounding
+
+
+def test_processes_that_share_a_gpu_are_recorded(tmp_path, monkeypatch):
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\nprintf '101\\n102\\n'\n", encoding="utf-8")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert provenance.on_gpu() == {}  # a CPU
+    monkeypatch.setattr(provenance, "here", lambda: provenance.Device("a GPU", "gpu"))
+    assert provenance.on_gpu() == {"processes_on_gpu": 2}
+    for says in ("exit 9", "echo No running processes found"):
+        driver.write_text(f"#!/bin/sh\n{says}\n", encoding="utf-8")
+        assert provenance.on_gpu() == {}
+    driver.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.on_gpu() == {}
+
+
+def test_a_shared_gpu_is_a_busy_machine():
+    made = record("mnist", "pretrained-cg", mnist.VARIANTS["pretrained-cg"], {"test_squared_error": 3.0})
+    alone, shared = (
+        facts(made._replace(provenance=made.provenance | {"cores": 16, "processes_on_gpu": n}))
+        for n in (1, 2)
+    )
+    assert alone["load_per_core"] <= BUSY < shared["load_per_core"]

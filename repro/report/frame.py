@@ -195,7 +195,8 @@ def facts(record: Record) -> dict[str, Any]:
         "cores": origin["cores"],
         "commit": origin["commit"],
         "wall_seconds": origin["wall_seconds"] / origin["seeds_side_by_side"],
-        "load_per_core": origin["load_average"] / origin["cores"],
+        # several processes on a GPU have a part of it each
+        "load_per_core": max(origin["load_average"] / origin["cores"], origin.get("processes_on_gpu", 0)),
     }
     try:
         return about | (_of_timing(record) if record.config.get("kind") == "timing" else _of_run(record))

@@ -86,6 +86,21 @@ def revision() -> tuple[str, bool | None]:
     return "unknown", None
 
 
+def on_gpu() -> dict[str, int]:
+    """The processes that compute on the GPU now, this one included, as its driver counts them; nothing where
+    there is no GPU, or its driver does not say.
+    """
+    command = ["nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"]
+    if here().platform == "cpu":
+        return {}
+    try:
+        found = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    n = len([line for line in found.splitlines() if line.strip().isdigit()])
+    return {"processes_on_gpu": n} if n else {}
+
+
 def n_cores() -> int:
     """Cores that this process may use, and so the threads that XLA computes with."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else os.cpu_count() or 1

@@ -38,7 +38,7 @@ from repro.runs.lock import claim
 from repro.runs.outcome import side_by_side
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch, seconds_spent
-from repro.runs.provenance import here, provenance, revision
+from repro.runs.provenance import here, on_gpu, provenance, revision
 from repro.runs.record import Record, digest, identity, load_record, record_path, save_records
 from repro.training.optimisers import LBFGS, ConjugateGradient, HessianFree
 from repro.typed import as_json
@@ -318,6 +318,7 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
         "processes": processes,
         "artefacts": watch.taken,
         "load_average": round(os.getloadavg()[1], 2),  # of five minutes; more than `cores`: slow clock
+        **on_gpu(),
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
     made = []
