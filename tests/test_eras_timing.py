@@ -40,8 +40,9 @@ def test_calls_are_made_in_turn_and_the_first_round_does_not_count():
         return lambda: made.append(name) or durations.pop(0)
 
     calls = {"a": call("a", [9.0, 1.0, 2.0]), "b": call("b", [8.0, 3.0, 4.0])}
-    assert in_turn(calls, 2, told.append) == {"a": [1.0, 2.0], "b": [3.0, 4.0]}
-    assert made == told == ["a", "b"] * 3
+    assert in_turn(calls, 2, lambda *call: told.append(call)) == {"a": [1.0, 2.0], "b": [3.0, 4.0]}
+    assert made == [name for name, _ in told] == ["a", "b"] * 3
+    assert [seconds for _, seconds in told] == [9.0, 8.0, 1.0, 3.0, 2.0, 4.0]
 
 
 def test_metrics_by_hand():
@@ -127,11 +128,11 @@ def written(folder):
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that calls advance by a second each."""
-    now, call = [0.0], FakeWorker.call
+    now = [0.0]
 
     def slow(self, subject):
         now[0] += 1.0
-        return call(self, subject)
+        return 1.0
 
     monkeypatch.setattr(FakeWorker, "call", slow)
     monkeypatch.setattr(rates, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0))
@@ -164,6 +165,24 @@ def test_a_group_that_lasts_longer_than_expected_is_cut_and_the_others_are_kept(
     _, said = run(tmp_path, parts=["1core"], limit=(1 + LENGTHS["quick"].repeats) * len(first) - 0.5)
     assert not written(tmp_path) and second
     assert said.count("the time was over before ") == 1 and clock[0] < 40
+
+
+def test_each_part_of_the_machine_has_its_own_pace():
+    """A core does 10^12 operations a second, a GPU a thousand times as many, but takes 2 s to make a program
+    ready.
+    """
+    core, gpu = replace(CD, part="1core"), replace(CD, part="gpu")
+    progress = rates.Progress(Console(quiet=True), [], repeats=3)
+    assert progress.seconds([core, gpu]) == 0.0  # nothing is known
+    for n in (1, 10):
+        for subject, rate, ready in ((core, 1e12, 0.1), (gpu, 1e15, 2.0)):
+            lasting = replace(subject, n_batches=n)
+            progress.prepared(lasting, ready)
+            progress.called(lasting, rates.effort(lasting) / rate)
+    large = [replace(subject, n_batches=1000) for subject in (core, core, gpu)]
+    calls = 4 * rates.effort(large[0]) * (2e-12 + 1e-15)
+    assert progress.seconds(large) == pytest.approx(0.1 + 0.1 + 2.0 + calls)
+    assert progress.seconds(large[2:]) == pytest.approx(2.0 + 4 * rates.effort(large[0]) * 1e-15)
 
 
 def test_a_run_writes_a_record_for_each_subject_and_closes_its_workers(tmp_path, no_clock):

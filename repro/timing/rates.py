@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from repro.errors import OutOfTimeError, UserError
 from repro.runs.record import Record, identity, save_records
 from repro.timing.load import OtherWork, is_busy
 from repro.timing.peers import PACKAGES, installed, on_gpu
-from repro.timing.plan import LENGTHS, Length, groups
+from repro.timing.plan import LENGTHS, groups
 from repro.timing.stopwatch import in_turn
 from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, PARTS, Part, Subject
 from repro.timing.worker import Worker, confinable
@@ -45,33 +45,66 @@ class Timing(NamedTuple):
 
 
 @dataclass
+class Pace:
+    """What the programs of one part of the machine took so far."""
+
+    n_prepared: int = 0
+    preparing: float = 0.0  # seconds, in which they were compiled
+    effort: float = 0.0  # of all calls
+    calling: float = 0.0  # seconds
+
+    def seconds(self, group: Sequence[Subject], repeats: int) -> float:
+        """How long programs may take at this pace."""
+        calls = (1 + repeats) * sum(map(effort, group))
+        return len(group) * self.preparing / self.n_prepared + calls * self.calling / self.effort
+
+
+@dataclass
 class Progress:
-    """Tells how far the timing is, and how long the rest may take."""
+    """Tells how far the timing is, and how long the rest may take, going by what each part of the machine
+    took so far.
+    """
 
     console: Console
-    total: float  # work, in any unit
-    began: float
+    rest: list[list[Subject]]  # groups that have not been timed
+    repeats: int
     until: float = math.inf  # of `time.perf_counter`
-    done: float = 0.0
+    paces: dict[Part, Pace] = field(default_factory=dict)
 
-    def more(self, work: float) -> None:
-        """So much has been done.
+    def prepared(self, subject: Subject, seconds: float) -> None:
+        """A program is ready.
 
         Raises:
             OutOfTimeError: if the time is over.
         """
-        self.done += work
+        pace = self.paces.setdefault(subject.part, Pace())
+        pace.n_prepared, pace.preparing = pace.n_prepared + 1, pace.preparing + seconds
+        self._check()
+
+    def called(self, subject: Subject, seconds: float) -> None:
+        """It has run once.
+
+        Raises:
+            OutOfTimeError: if the time is over.
+        """
+        pace = self.paces[subject.part]
+        pace.effort, pace.calling = pace.effort + effort(subject), pace.calling + seconds
+        self._check()
+
+    def _check(self) -> None:
         if time.perf_counter() > self.until:
             raise OutOfTimeError
 
-    def seconds(self, work: float) -> float:
-        """How long so much more may take, going by what has been done; 0 if nothing has."""
-        return (time.perf_counter() - self.began) * work / self.done if self.done else 0.0
+    def seconds(self, group: Sequence[Subject]) -> float:
+        """How long a group may take; parts that have not been timed yet left out."""
+        paces = self.paces.items()
+        same = (pace.seconds([s for s in group if s.part == part], self.repeats) for part, pace in paces)
+        return sum(same, 0.0)
 
-    def line(self, text: str) -> None:
-        """One line, with the time left once there is something to guess it from."""
-        left = f", about {self.seconds(self.total - self.done):.0f} s left" if self.done else ""
-        self.console.print(f"timing {text}{left}")
+    def line(self, group: Sequence[Subject]) -> None:
+        """One line for a group that begins, with the time left once there is something to guess it from."""
+        left = f", about {sum(map(self.seconds, self.rest)):.0f} s left" if self.paces else ""
+        self.console.print(f"timing {_named(group)}{left}")
 
 
 def time_rates(
@@ -100,19 +133,20 @@ def time_rates(
         }
         others = peers(console) if "cpu" in workers else []
         plan = list(groups(length, workers, others, on_gpu() if "gpu" in workers else []))
-        work = [(1 + length.repeats) * sum(map(effort, group)) for group in plan]
-        progress = Progress(console, sum(work), time.perf_counter(), until)
+        progress = Progress(console, list(plan), length.repeats, until)
         timings: dict[Subject, Timing] = {}
         records: list[Record] = []
-        for group, more in zip(plan, work, strict=True):
-            needed = progress.seconds(more)
+        for group in plan:
+            needed = progress.seconds(group)
             if time.perf_counter() + needed > until:
                 console.print(f"no time for {_named(group)}, about {needed:.0f} s here")
-                progress.total -= more
+                progress.rest.remove(group)
                 continue
             quiet = not is_busy(other.largest)
+            progress.line(group)
+            progress.rest.remove(group)
             try:
-                timings |= time_group(workers, group, length, progress)
+                timings |= time_group(workers, group, length.repeats, progress)
             except OutOfTimeError:
                 console.print(f"the time was over before {_named(group)} were timed")
                 break
@@ -166,30 +200,29 @@ def start_workers(stack: ExitStack, console: Console, parts: Sequence[Part]) -> 
     return workers
 
 
-def _named(group: list[Subject]) -> str:
+def _named(group: Sequence[Subject]) -> str:
     return f"{len(group)} programs at {'x'.join(map(str, group[0].sizes))}"
 
 
 def time_group(
-    workers: Mapping[Part, Worker], group: list[Subject], length: Length, progress: Progress
+    workers: Mapping[Part, Worker], group: list[Subject], repeats: int, progress: Progress
 ) -> dict[Subject, Timing]:
     """Seconds of every subject of a group."""
-    progress.line(_named(group))
     compiled = {}
     for subject in group:
+        began = time.perf_counter()
         compiled[subject] = workers[subject.part].prepare(subject)
-        progress.more(0.0)  # compiling too takes time, and it may be over
+        progress.prepared(subject, time.perf_counter() - began)
     calls = {subject: partial(workers[subject.part].call, subject) for subject in group}
-    seconds = in_turn(calls, length.repeats, lambda subject: progress.more(effort(subject)))
+    seconds = in_turn(calls, repeats, progress.called)
     for worker in workers.values():
         worker.forget()
     return {subject: Timing(seconds[subject], compiled[subject]) for subject in group}
 
 
 def effort(subject: Subject) -> float:
-    """About how long a call takes, in any unit."""
-    cores = 1 if subject.part == "1core" else 2 if subject.part == "cpu" else 1000
-    return (subject.flops or 10 * subject.bytes_moved) * SLOW[subject.program] / cores
+    """About how long a call takes, in a unit of its part of the machine."""
+    return (subject.flops or 10 * subject.bytes_moved) * SLOW[subject.program]
 
 
 def recorded(
