@@ -16,6 +16,10 @@ class DivergedError(UserError):
     """A choice among rates that all diverged."""
 
 
+class DeviceMemoryError(UserError):
+    """A run that needs more memory than the device has."""
+
+
 class RecordsMissingError(UserError):
     """Records that a figure needs and that have not been made."""
 

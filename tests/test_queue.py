@@ -13,7 +13,7 @@ from tiny import MNIST, QUIET, tiny
 import repro.runs.queue
 import repro.runs.run
 from repro.cli.options import duration
-from repro.errors import DataUnavailableError, DivergedError, OutOfTimeError
+from repro.errors import DataUnavailableError, DeviceMemoryError, DivergedError, OutOfTimeError
 from repro.report.cost import SAMPLES, Costs, Estimate
 from repro.report.plan import Question, ordered, questions
 from repro.report.verdicts import Evidence
@@ -129,11 +129,13 @@ def test_what_the_end_of_the_time_stops_is_left_and_says_what_was_spent(clock):
 
 def test_the_queue_goes_on_without_what_cannot_be_had(clock):
     clock |= {"a": (0.0, DataUnavailableError("no faces")), "c": (0.0, DivergedError("all")), "d": 1.0}
+    clock["e"] = 0.0, DeviceMemoryError("too large")
     waiting = [
         planned("a", data="faces"),
         planned("b", data="faces"),
         planned("c"),
         planned("c"),
+        planned("e"),
         planned("d"),
     ]
     queue = Queue(waiting)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from repro.errors import DataUnavailableError, DivergedError, OutOfTimeError
+from repro.errors import DataUnavailableError, DeviceMemoryError, DivergedError, OutOfTimeError
 from repro.runs.run import Request, Session, Work, chosen, loader, records
 
 
@@ -110,7 +110,7 @@ def work_off(
             console.print(f"the queue goes on without {config.data}: {error}", markup=False)
             queue.waiting = [other for other in queue.waiting if other.work.config.data != config.data]
             continue
-        except DivergedError as error:
+        except (DeviceMemoryError, DivergedError) as error:
             console.print(f"the queue goes on without {experiment.name}/{variant}: {error}", markup=False)
             same = experiment.name, variant
             queue.waiting = [p for p in queue.waiting if (p.work.experiment.name, p.work.variant) != same]

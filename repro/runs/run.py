@@ -18,7 +18,7 @@ from rich.console import Console
 
 import repro.data
 from repro.data.dataset import Dataset
-from repro.errors import DataUnavailableError, DivergedError, UserError
+from repro.errors import DataUnavailableError, DeviceMemoryError, DivergedError, UserError
 from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import (
     SUFFICIENT,
@@ -339,7 +339,7 @@ def _enough_memory(title: str) -> Iterator[None]:
     """Within, say in a line if the device's memory is too small.
 
     Raises:
-        UserError: if it is.
+        DeviceMemoryError: if it is.
         JaxRuntimeError: any other.
     """
     try:
@@ -348,7 +348,8 @@ def _enough_memory(title: str) -> Iterator[None]:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         fewer = "ask for fewer seeds at a time (--seeds 1, then more: what is recorded is skipped)"
-        raise UserError(f"{title}: {here().name} is out of memory: {fewer}, or JAX_PLATFORMS=cpu") from error
+        said = f"{title}: {here().name} is out of memory: {fewer}, or JAX_PLATFORMS=cpu"
+        raise DeviceMemoryError(said) from error
 
 
 def checkpoints(
