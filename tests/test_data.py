@@ -112,8 +112,8 @@ def test_unpacked_files_give_the_same_arrays(cache, tmp_path):
 @needs_files
 def test_a_carried_cache_loads_at_once_and_alone(mnist_cache, tmp_path):
     program = (
-        "import sys, time, repro.data; start = time.perf_counter(); repro.data.load('mnist')\n"
-        "print(time.perf_counter() - start)\n"
+        "import sys, time, repro.data; start = time.process_time(); repro.data.load('mnist')\n"
+        "print(time.process_time() - start)\n"
         "heavy = {'jax', 'tensorflow', 'tensorflow_datasets', 'mlxtend', 'pandas', 'requests'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
@@ -124,7 +124,7 @@ def test_a_carried_cache_loads_at_once_and_alone(mnist_cache, tmp_path):
     }
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1
+    assert float(done.stdout) < 1  # of computing: the machine may do other work
 
 
 def serve(monkeypatch, content):
