@@ -1,4 +1,11 @@
-"""The exceptions that a user is meant to read."""
+"""The exceptions that a user is meant to read, and a remedy that several name."""
+
+DISTRIBUTION = "layerwise-repro"  # what pip calls this; pyproject.toml has the same
+
+
+def pip_install(extra: str) -> str:
+    """The command that adds an extra of pyproject.toml."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 class UserError(Exception):

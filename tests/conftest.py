@@ -1,8 +1,10 @@
 """The strict switches of every test, and the small asymmetric RBMs they share."""
 
 import os
+import resource
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +16,11 @@ from tiny import MNIST, QUIET, cut, tiny
 import repro.data
 from repro.errors import DataUnavailableError, UserError
 from repro.models.rbm import RBM
+from repro.runs.memory import give_back, peak_memory
 from repro.runs.run import Request, run
+
+STATM = Path("/proc/self/statm")
+MANY, MEMORY = 0.9e9, 1.5e9  # bytes that a worker keeps from test to test, and that it may take
 
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))  # one for each worker: two JAX programs on the same cores crawl
@@ -36,6 +42,22 @@ def compile_each_program_once(tmp_path_factory):
     """Most of a test's time is compiling; programs that recur are taken from a cache of this session."""
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def held():
+    """Bytes of memory that this process has now; 0 where the system does not say so in /proc."""
+    pages = STATM.read_text().split()[1] if STATM.exists() else 0
+    return int(pages) * resource.getpagesize()
+
+
+@pytest.fixture(autouse=True)
+def little_memory():
+    """Programs pile up from test to test: when they are many they go. No test may take more than MEMORY."""
+    before = peak_memory()
+    yield
+    if held() > MANY:
+        give_back()
+    assert peak_memory() <= MEMORY or before > MEMORY, f"{peak_memory() / 1e9:.2f} GB of memory were taken"
 
 
 @pytest.fixture

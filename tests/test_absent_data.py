@@ -8,7 +8,7 @@ from several import experiment, made_up
 from tiny import QUIET
 
 import repro.data
-from repro.errors import DataUnavailableError, RecordsMissingError, UserError
+from repro.errors import DataUnavailableError, RecordsMissingError, UserError, pip_install
 from repro.runs.config import Autoencoding, Epochs, Glorot, Network, PrincipalComponents, Rates
 from repro.runs.programs import PROGRAMS
 from repro.runs.record import load_record
@@ -45,7 +45,7 @@ def test_an_experiment_goes_on_without_data_that_cannot_be_had_and_says_so_once(
 
 
 def test_the_remedy_is_printed_word_for_word(loads, monkeypatch, tmp_path):
-    remedy = "pip install 'repro[embedded]'"
+    remedy = pip_install("embedded")
 
     def load(name, **_):
         if name == "absent":

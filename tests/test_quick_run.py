@@ -43,6 +43,11 @@ def test_the_quick_profile_is_in_its_expected_ranges(finished):
     assert all(experiment.expected for experiment in EXPERIMENTS.values())
 
 
+def test_the_quick_profile_is_done_in_little_memory(finished):
+    [taken] = re.findall(r"^at most (.*) GB of memory were taken$", finished[0].stdout, re.MULTILINE)
+    assert 0.3 < float(taken) <= 1.8  # 1.62 on two cores: compiling K-FAC takes .9 beside all else
+
+
 def test_every_variant_goes_from_data_to_record_to_table(quick_run):
     samples = {status.name for status in repro.data.status() if status.source == "embedded" and status.ready}
     frame = read(quick_run, "quick")

