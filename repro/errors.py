@@ -1,5 +1,8 @@
 """The exceptions that a user is meant to read."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class UserError(Exception):
     """Something the user can mend: one line naming the file or field, what is wrong, and the remedy.
@@ -26,3 +29,11 @@ class StoppedError(Exception):
 
 class OutOfTimeError(Exception):
     """The time given for some work is over; what was done is kept."""
+
+
+def known(name: str, names: Iterable[str]) -> str:
+    """What to say of a name that is none of these: the nearest, and all of them."""
+    names = list(names)
+    near = get_close_matches(name, names, n=1)
+    meant = f"did you mean {near[0]!r}? There" if near else "there"
+    return f"{meant} are: {', '.join(names)}"
