@@ -5,6 +5,7 @@ A module has an EXPERIMENT, or CLAIMS with the criteria that decide them, or bot
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 from collections.abc import Iterator
@@ -26,8 +27,33 @@ NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 def experiment_names() -> tuple[str, ...]:
     """The names of the experiments, without importing what computes."""
-    sources = {name: (Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8") for name in NAMES}
-    return tuple(name for name, source in sources.items() if "\nEXPERIMENT = " in source)
+    return tuple(summaries())
+
+
+def summaries() -> dict[str, dict[str, str]]:
+    """Claim and artefact of every experiment as its file has them, without importing what computes.
+
+    Raises:
+        UserError: if a file is no Python, or has something else there than a plain text.
+    """
+    found = {}
+    for name in NAMES:
+        try:
+            for made in _experiments_in((Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8")):
+                words = {word.arg: word.value for word in made.keywords}
+                found[name] = {about: ast.literal_eval(words[about]) for about in ("claim", "artefact")}
+        except (SyntaxError, ValueError, KeyError) as error:
+            raise UserError(
+                f"experiments/{name}.py: claim and artefact are no plain texts ({error})"
+            ) from error
+    return found
+
+
+def _experiments_in(source: str) -> Iterator[ast.Call]:
+    """The call that makes its EXPERIMENT, if it has one."""
+    for line in ast.parse(source).body:
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Call):
+            yield from [line.value] * (getattr(line.targets[0], "id", None) == "EXPERIMENT")
 
 
 def all_experiments() -> dict[str, Experiment]:

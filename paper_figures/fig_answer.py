@@ -27,7 +27,7 @@ from repro.errors import RecordsMissingError
 from repro.report.answer import NOT_WORSE, cells
 from repro.report.frame import Frame, select
 
-TICKS = (0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 5, 10, 20, 50)
+TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.4, 2, 3, 4, 6, 10, 20, 50)
 ASIDE = 0.2  # of a column: how far the shares stand apart
 
 
@@ -130,6 +130,9 @@ def _about(frame: Frame, known: pd.DataFrame) -> str:
     low, high = known.n.min(), known.n.max()
     words += [f"n {low}" if low == high else f"n {low} to {high}", ", ".join(runs.device.unique())]
     words.append("above 1 the pretrained start ends lower")
+    words.append(
+        f"bars: 95 % interval, where larger than the mark; dotted: {NOT_WORSE:g}, counts as no worse"
+    )
     words.append("below: n, error from the random start, from the pretrained one")
     words.append("*: does not count, see results/tables/answer.md" if known.doubt.astype(bool).any() else "")
     return house.DOT.join(filter(None, words))

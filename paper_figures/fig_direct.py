@@ -10,10 +10,10 @@ which of the three axes.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 
 from paper_figures.style import arms, eras, house, lines
@@ -27,6 +27,7 @@ AXES = {
     "flops": "operations (flops), pretraining incl.",
     "seconds": "seconds, pretraining incl.",
 }
+FAR = 3  # times the worst error: what lies above is named, and not drawn
 DASHES = ("-", ":", "--")  # of the machines on the axis of seconds
 
 
@@ -43,6 +44,7 @@ def draw(frame: Frame) -> Figure:
     devices = list(dict.fromkeys(timed.device))
     direct = set(select(runs, experiment="direct")["data"])
     datasets = [data for data in eras.NETWORKS if data in direct]
+    runs, timed = (rows[rows["data"].isin(datasets)] for rows in (runs, timed))
     figure = Figure(figsize=(6.5, 1.2 + 2.3 * len(datasets)), layout="constrained")
     rows, looks = (
         figure.subplots(len(datasets), len(AXES), sharey="row", squeeze=False),
@@ -54,9 +56,14 @@ def draw(frame: Frame) -> Figure:
         for axes, (x, name) in zip(panels, AXES.items(), strict=True):
             panel(axes, own[x], x, looks, devices)
             axes.set_xlabel(name)
-            _thin(axes, heights, named=x == "seconds")
-        shown = pd.concat(own.values())
-        lines.scale_errors(panels[0], [*shown[ERROR][shown.epoch > 0], *heights.values()])
+            _thin(axes, heights)
+        drawn = [
+            *own["updates"][ERROR][own["updates"].epoch > 0],
+            *own["flops"][ERROR][own["flops"].flops > 0],
+        ]
+        near = [height for height in heights.values() if height < FAR * np.nanmax(drawn)]
+        lines.scale_errors(panels[0], [*drawn, *near])
+        name_thin(panels[-1], heights)
         panels[0].set_ylabel(f"{DATA[data]}: {lines.NAME}")
     eras.legend(figure, looks.values())
     house.head(figure, frame, about(eras.one_each(runs), _machines(devices)))
@@ -76,7 +83,16 @@ def panel(axes: Axes, runs: pd.DataFrame, x: str, looks: dict, devices: list[str
         how = {"ms": 4, "mew": 0, "lw": 1.2, "markevery": (i % step, step)}
         axes.plot(line[x], line.value, gid=first.variant, **look, **how)
     axes.set(xscale="log")
-    axes.xaxis.set(major_locator=LogLocator(numticks=5), minor_locator=NullLocator())
+    _ticks(axes)
+
+
+def _ticks(axes: Axes) -> None:
+    """Powers of ten; on an axis of few of them others too, as plain numbers where these are short."""
+    low, high = axes.get_xlim()
+    subs = (1,) if high > 300 * low else (1, 3) if high > 10 * low else (1, 1.2, 1.5, 2, 3, 5)
+    axes.xaxis.set(major_locator=LogLocator(subs=subs, numticks=5), minor_locator=NullLocator())
+    if len(subs) > 1 and high < 1e5:
+        axes.xaxis.set_major_formatter("{x:,g}")
 
 
 def references(frame: Frame, data: str) -> dict[str, float]:
@@ -87,21 +103,18 @@ def references(frame: Frame, data: str) -> dict[str, float]:
     return heights | ({f"paper {number(target)}": target} if target else {})
 
 
-def _thin(axes: Axes, heights: dict[str, float], *, named: bool) -> None:
+def _thin(axes: Axes, heights: dict[str, float]) -> None:
     for name, height in heights.items():
-        solid = name == arms.MEAN_IMAGE
-        axes.axhline(height, lw=0.6, ls="-" if solid else (0, (6, 4)), color=house.GREY, zorder=1)
-        if named:
-            x, side = (0.99, "right") if solid else (0.01, "left")  # where the panel has least in it
-            outline = [withStroke(linewidth=2, foreground="white")]
-            how = {
-                "va": "top" if solid else "bottom",
-                "size": 6,
-                "color": house.GREY,
-                "path_effects": outline,
-                "zorder": 5,
-            }
-            axes.text(x, height, name, transform=axes.get_yaxis_transform(), ha=side, **how)
+        dashes = "-" if name == arms.MEAN_IMAGE else (0, (6, 4))
+        axes.axhline(height, lw=0.6, ls=dashes, color=house.GREY, zorder=1)
+
+
+def name_thin(axes: Axes, heights: dict[str, float]) -> None:
+    """The names of the thin lines beside the last panel; of one that lies above it also its height."""
+    top = axes.get_ylim()[1]
+    beyond = {name: f"{name}:\n{number(height)}, above" for name, height in heights.items() if height > top}
+    names = [(min(height, top), beyond.get(name, name), house.GREY, "") for name, height in heights.items()]
+    house.name_heights(axes, names)
 
 
 def _machines(devices: list[str]) -> str:

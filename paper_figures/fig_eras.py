@@ -14,13 +14,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 from paper_figures.style import arms, eras, house, lines
 from paper_figures.style.evidence import ERROR, require
 from paper_figures.style.wording import DATA, about, number
-from repro.report.frame import RUN, Frame
+from repro.report.frame import RUN, Frame, select
 from repro.timing.machines import Machine, of_2006
 from repro.timing.target import targets
 
@@ -50,7 +49,7 @@ def draw(frame: Frame) -> Figure:
             computed(axes, run, rate)
         for _, run in timed[timed["data"] == data].groupby(RUN, sort=False):
             measured(axes, run)
-        scale(axes, own, timed, aims[data])
+        scale(axes, own, select(timed, data=data), timed, aims[data])
         axes.set_title(DATA[data], loc="left")
         in_print(axes, aims[data], eras.direct_seconds(data, rate))
     words = f"{_clock(timed)}; dashed: computed, {rate.name}"
@@ -82,13 +81,13 @@ def _look(run: pd.Series, n: int) -> dict:
     return look | {"ms": 3.5, "mew": 0, "markevery": max(1, n // 4)}
 
 
-def scale(axes: Axes, runs: pd.DataFrame, timed: pd.DataFrame, target: float) -> None:
-    """Errors to the worst after an epoch, time from seconds to a PhD, and marks along it."""
-    lines.scale_errors(axes, [*runs[ERROR][runs.epoch > 0], target])
+def scale(axes: Axes, runs: pd.DataFrame, clocked: pd.DataFrame, timed: pd.DataFrame, target: float) -> None:
+    """Errors of what is drawn, time from seconds to a PhD as for `timed`, and marks along it."""
+    lines.scale_errors(axes, [*runs[ERROR][runs.flops > 0], *clocked[ERROR][clocked.seconds > 0], target])
     low, high = axes.get_ylim()
     axes.set_ylim(low * (low / high) ** ROOM, high)
     shortest = min([1.0, *timed.seconds[timed.seconds > 0]])
-    axes.set(xscale="log", xlim=(shortest, 6 * YEAR), ylabel=lines.NAME)
+    axes.set(xscale="log", xlim=(0.6 * shortest, 10 * YEAR), ylabel=lines.NAME)
     axes.xaxis.set(minor_locator=NullLocator())
     axes.set_xticks([*TICKS.values()], [*TICKS])
     for name, seconds in MARKS.items():
@@ -105,7 +104,7 @@ def in_print(axes: Axes, target: float, direct_seconds: float) -> None:
     across = axes.get_xaxis_transform()
     axes.plot([direct_seconds], [0], "k^", ms=6, clip_on=False, transform=across, zorder=5)
     at = {"xycoords": across, "textcoords": "offset points", "size": 7, "ha": "right"}
-    at["path_effects"] = [withStroke(linewidth=2, foreground="white")]
+    at["bbox"] = {"fc": "white", "ec": "none", "pad": 0.6}  # over the marks of time
     axes.annotate("length of the direct run\nof 2013, computed", (direct_seconds, 0), (-6, 4), **at)
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import arms, eras, house, lines
 from paper_figures.style.evidence import of_run, require, runs_of, scores
-from paper_figures.style.wording import about, effort, in_print, number, query
+from paper_figures.style.wording import about, effort, in_print, number, parentheses, query
 from repro.report.frame import Frame, select
 
 TICKS = (0, 1, 5, 20, 50, 100, 200)  # epochs
@@ -39,13 +39,15 @@ def draw(frame: Frame) -> Figure:
             lines.learning(left, "epoch", own, look, (i, len(table)))
             lines.learning(right, "flops", own[own.flops > 0], look, (i, len(table)))
     lines.scale_epochs(left, trained, [*table.value, *table.published])
+    left.set_xlim(0)
     left.set_xscale("function", functions=(np.sqrt, np.square))  # short runs and long ones
     left.set_xticks([n for n in TICKS if n <= trained.epoch.max()])
     left.set_ylabel(lines.NAME)
     right.set(xscale="log", xlabel="operations (flops), pretraining included")
     _references(left, right, table)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    house.head(figure, frame, about(table, query(table)))
+    printed = f"dashed, {parentheses(table)}" if parentheses(table) else ""
+    house.head(figure, frame, about(table, lines.ABOVE, printed, query(table)))
     return figure
 
 

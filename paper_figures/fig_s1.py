@@ -19,7 +19,16 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import arms, house, lines
 from paper_figures.style.evidence import ERROR, not_run, of_run, of_variants, require, runs_of
-from paper_figures.style.wording import about, counted, effort, network, number, ours_and_theirs, query
+from paper_figures.style.wording import (
+    about,
+    counted,
+    effort,
+    network,
+    number,
+    ours_and_theirs,
+    parentheses,
+    query,
+)
 from repro.report.frame import Frame, curves
 
 PANELS = {
@@ -56,7 +65,8 @@ def draw(frame: Frame) -> Figure:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     panels[0].set_ylabel(lines.NAME)
-    house.head(figure, frame, about(table, not_run(table, VARIANTS), query(table)))
+    more = lines.ABOVE, not_run(table, VARIANTS), parentheses(table), query(table)
+    house.head(figure, frame, about(table, *more))
     return figure
 
 

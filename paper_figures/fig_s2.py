@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import arms, house, lines
 from paper_figures.style.evidence import ERROR, not_run, of_run, of_variants, runs_of
-from paper_figures.style.wording import INPUTS, about, network, number, query, result
+from paper_figures.style.wording import INPUTS, about, network, number, parentheses, query, result
 from repro.report.frame import Frame, curves
 
 NETWORKS = {"pretrained-cg-100-50-25-6": "deep", "pretrained-cg-108-6": "shallow"}
@@ -34,8 +34,8 @@ def draw(frame: Frame) -> Figure:
     lines.scale_epochs(axes, trained)
     axes.set_ylabel(lines.NAME)
     axes.set_title(_against_the_paper(table))
-    axes.legend(loc="upper right")
-    house.head(figure, frame, about(table, not_run(table, [*NETWORKS]), query(table)))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    house.head(figure, frame, about(table, not_run(table, [*NETWORKS]), parentheses(table), query(table)))
     return figure
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from repro.errors import UserError
 
+ROOM = 1 << 23  # bytes that a results folder must have room for: records, and the checkpoints of a small run
 LITTER = ".writing-"  # how the names of files begin that are not whole yet
 
 
@@ -38,14 +39,20 @@ def n_bytes(place: Path) -> int:
 
 
 def check_writable(folder: Path, results: Path) -> None:
-    """See that records can be written to a folder of the results, before any are made.
+    """See that records can be written to a folder of the results, or to the one that it will be made in,
+    before any are made; nothing is left there.
 
     Raises:
         UserError: if not, naming the option and the remedy.
     """
+    place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    reason = "" if place.is_dir() else "Not a directory"
     try:
-        write_atomically(folder / ".writable", b"")
-        (folder / ".writable").unlink()
+        if not reason:
+            write_atomically(place / ".writable", bytes(ROOM))
+            (place / ".writable").unlink(missing_ok=True)
     except OSError as error:
-        reason = f"--results {results} cannot be written to ({error.strerror})"
-        raise UserError(f"{reason}: name another folder, or make room in this one") from error
+        reason = error.strerror
+    if reason:
+        remedy = "name another folder, or make room in this one"
+        raise UserError(f"--results {results} cannot be written to ({reason}): {remedy}")

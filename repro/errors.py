@@ -7,6 +7,9 @@ def pip_install(extra: str) -> str:
     """The command that adds an extra of pyproject.toml."""
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class UserError(Exception):
     """Something the user can mend: one line naming the file or field, what is wrong, and the remedy.
@@ -37,3 +40,11 @@ class StoppedError(Exception):
 
 class OutOfTimeError(Exception):
     """The time given for some work is over; what was done is kept."""
+
+
+def known(name: str, names: Iterable[str]) -> str:
+    """What to say of a name that is none of these: the nearest, and all of them."""
+    names = list(names)
+    near = get_close_matches(name, names, n=1)
+    meant = f"did you mean {near[0]!r}? There" if near else "there"
+    return f"{meant} are: {', '.join(names)}"

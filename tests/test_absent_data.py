@@ -1,6 +1,7 @@
 """Experiments over several data sets, one of which cannot be had."""
 
 import io
+from functools import partial
 
 import pytest
 from rich.console import Console
@@ -12,7 +13,7 @@ from repro.errors import DataUnavailableError, RecordsMissingError, UserError, p
 from repro.runs.config import Autoencoding, Epochs, Glorot, Network, PrincipalComponents, Rates
 from repro.runs.programs import PROGRAMS
 from repro.runs.record import load_record
-from repro.runs.run import Request, run
+from repro.runs.run import Request, Tally, missing, run
 from repro.training.optimisers import Adam
 
 pytestmark = pytest.mark.usefixtures("single_precision")
@@ -22,9 +23,9 @@ def pca(data):
     return PrincipalComponents(data, 1)
 
 
-def adam(data):
+def adam(data, **more):
     how = {"start": Glorot(), "optimiser": Adam(), "tuning": Rates((0.01,), (1,)), "budget": Epochs(1)}
-    return Autoencoding(data=data, network=Network((2,)), **how)
+    return Autoencoding(data=data, network=Network((2,)), **how | more)
 
 
 SEVERAL = experiment(absent_a=adam, here_a=pca, absent_b=pca, there_a=pca, absent_c=pca)
@@ -42,6 +43,21 @@ def test_an_experiment_goes_on_without_data_that_cannot_be_had_and_says_so_once(
     assert recorded == ["here/a", "there/a"] and loads == ["absent", "here", "there"]
     [line] = [line for line in lines if "absent" in line]
     assert line == "several goes on without absent: the absent sample is in a package that is not installed"
+
+
+def test_progress_says_the_seed_and_how_many_of_how_many(loads, tmp_path):
+    several = experiment(here_a=pca, here_b=partial(adam, batch_size=20))
+    console, request = Console(file=io.StringIO(), soft_wrap=True), Request(seeds=2, results=tmp_path)
+    tally = Tally(sum(1 for _ in missing(several, request)))
+    run(several, request, console, tally)
+    said = [
+        line.partition(": fine-tuning")[0] for line in console.file.getvalue().splitlines() if "epoch" in line
+    ]
+    assert said == [
+        "several/here/b, choice of the rate, seed 0",
+        "several/here/b, seed 0, 2 of 3",
+        "several/here/b, seed 1, 3 of 3",
+    ]
 
 
 def test_the_remedy_is_printed_word_for_word(loads, monkeypatch, tmp_path):

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import chain, count
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from rich.console import Console
-from tiny import ROOT
+from tiny import ROOT, largest_file
 
 import repro.runs.lock
 import repro.runs.progress
@@ -102,6 +104,25 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(unbroken, stopped):
 def test_a_fresh_run_goes_on_from_nowhere(single_precision, tmp_path):
     _, lines = resumed(tmp_path)
     assert len(lines) == 5 and not any("goes on" in line for line in lines)
+
+
+def test_the_time_left_does_not_count_compiling(single_precision, tmp_path, monkeypatch):
+    now = chain([1000.0] * 3, count(1060.0))  # a minute passes before the first epoch is done, then seconds
+    clock = SimpleNamespace(monotonic=lambda: next(now), perf_counter=time.perf_counter)
+    monkeypatch.setattr(repro.runs.progress, "time", clock)
+    _, lines = resumed(tmp_path)
+    left = [line.rpartition(", ")[2] for line in lines[:4]]
+    assert left == ["0:00:00 left", "0:00:02 left", "0:00:01 left", "0:00:01 left"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of orbax's own threads
+def test_a_full_disk_is_one_line_with_the_folder_and_the_remedy(unbroken, tmp_path, capfd):
+    checkpoints = Checkpoints(tmp_path)
+    with largest_file(500), pytest.raises(UserError) as refused:
+        checkpoints.save(unbroken)
+        checkpoints.close()
+    assert str(refused.value).startswith(f"{tmp_path} cannot be written to (File too large): make room there")
+    assert capfd.readouterr().err == ""
 
 
 def cut(path):

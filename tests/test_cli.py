@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from tiny import EXPERIMENTS, ROOT
+from tiny import EXPERIMENTS, ROOT, largest_file
 
 import repro.atomic
 import repro.cli.queue
 import repro.data
 import repro.runs.run
 from repro.cli.main import app, main
+from repro.errors import DataUnavailableError
 from repro.report.cost import Costs
 from repro.runs.config import Precision
 from repro.runs.progress import Watch
@@ -40,13 +41,20 @@ def command(capsys, monkeypatch, *words):
     [
         (["run", "nothing"], "no experiment 'nothing'; there are: "),
         (["run", "mnits"], "no experiment 'mnits'; did you mean 'mnist'? There are: "),
-        (["run", "mnist", "--only", "nobody"], "mnist has no variant 'nobody'; it has: pretrained-cg"),
+        (["run", "mnist", "--only", "nobody"], "mnist has no variant 'nobody'; there are: pretrained-cg"),
+        (
+            ["run", "mnist", "--only", "pretraind-cg"],
+            "mnist has no variant 'pretraind-cg'; did you mean 'pret",
+        ),
+        (["data", "verify", "mnits"], "no data set 'mnits'; did you mean 'mnist'? There are: "),
+        (["time", "--lane", "gpus"], "no lane 'gpus'; did you mean 'gpu'? There are: "),
         (["run", "--profile", "huge"], "no profile 'huge'; there are: quick, paper"),
         (["run", "--seeds", "0"], "--seeds must be at least 1, not 0"),
         (["run", "--epochs", "-3"], "--epochs must be at least 1, not -3"),
         (["run", "--data-dir", "no/such/folder"], "--data-dir no/such/folder is not a folder"),
         (["tables", "--profile", "huge"], "no profile 'huge'"),
-        (["tables", "--results", "no/such/folder"], "no records below no/such/folder"),
+        (["tables", "--results", "no/such/folder"], f"no records below {Path.cwd()}/no/such/folder/p"),
+        (["figures", "--results", "no/such/folder"], f"no records below {Path.cwd()}/no/such/folder/p"),
         (
             ["run", "--precision", "highest,low"],
             "--precision 'highest,low' is not two of highest, t",
@@ -69,9 +77,9 @@ def command(capsys, monkeypatch, *words):
             ["run", "--for", "8"],
             "Invalid value for '--for': '8' is not a time: write it as 90s, 8m, 1h or 1h30m",
         ),
-        (["run", "mnist", "--only", "pca", "--only", "nobody"], "mnist has no variant 'nobody'; it has: "),
+        (["run", "mnist", "--only", "pca", "--only", "nobody"], "mnist has no variant 'nobody'; there are: "),
         (["time", "--lane", "cpu,tpu"], "no lane 'tpu'; did you mean 'gpu'? There are: 1core, cpu, gpu"),
-        (["data", "prepare", "nothing"], "no data set is called 'nothing'"),
+        (["data", "prepare", "nothing"], "no data set 'nothing'; there are: mnist"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(capsys, monkeypatch, words, says):
@@ -94,6 +102,13 @@ def test_a_results_folder_that_cannot_be_written_is_found_before_any_work(tmp_pa
 
 
 def test_a_refused_order_creates_nothing(tmp_path, capsys, monkeypatch):
+    def absent(name, **_):
+        raise DataUnavailableError(f"no {name}")
+
+    monkeypatch.setattr(repro.data, "load", absent)
+    words = ["run", "mnist", "--only", "pca", "--results", tmp_path / "results" / "mine"]
+    code, _, err = command(capsys, monkeypatch, *words)
+    assert (code, err) == (2, "repro: no mnist\n") and not list(tmp_path.iterdir())
     words = ["run", "curves", "mnist", "--only", "pca", "--results", tmp_path / "results"]
     assert command(capsys, monkeypatch, *words)[0] == 2 and not list(tmp_path.iterdir())
 
@@ -157,6 +172,61 @@ def test_list_names_every_experiment_and_what_is_recorded(recorded, capsys, monk
 def test_list_shows_the_experiments_that_are_named(recorded, capsys, monkeypatch):
     _, out, _ = command(capsys, monkeypatch, "list", "mnist", "--results", recorded)
     assert out.startswith("mnist: ") and "\ncurves: " not in out
+    variants = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("  ")}
+    assert variants.keys() > EXPERIMENTS["mnist"].variants.keys()
+    assert variants["pca"] == ["mnist", "1", "-"] and variants["gaussian-cg"] == ["mnist", "-", "-"]
+
+
+def test_list_fits_into_lines_and_says_in_which_folder_it_looked(recorded, capsys, monkeypatch):
+    monkeypatch.chdir(recorded)
+    _, out, _ = command(capsys, monkeypatch, "list", "--results", "elsewhere")
+    assert f"\nrecorded: below {recorded / 'elsewhere'}\n" in out
+    assert max(len(line) for line in out.splitlines() if str(recorded) not in line) < 120
+
+
+def test_list_and_wrong_names_import_nothing_that_computes():
+    """These take seconds to import, and are not needed."""
+    heavy = "sys.modules |= dict.fromkeys(['jax', 'pandas', 'scipy', 'sklearn', 'matplotlib'])"
+    for words in (["list"], ["list", "nothing"], ["figures", "nothing"], ["time", "--lane", "x"], ["-h"]):
+        code = f"import sys; {heavy}; sys.argv = {['repro', *words]}; from repro.cli.main import main; main()"
+        found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+        assert found.returncode == 2 * ("-h" not in words and len(words) > 1), found.stderr
+        assert found.stderr.count("\n") == found.returncode / 2
+
+
+@pytest.mark.parametrize("words", [["-h"], ["run", "-h"], ["data", "list", "-h"]])
+def test_help_is_had_by_its_short_name(capsys, monkeypatch, words):
+    code, out, _ = command(capsys, monkeypatch, *words)
+    assert code == 0 and out.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
+def test_what_a_terminal_has_no_letter_for_is_a_question_mark(encoding, tmp_path):
+    """The plan has a dash for runs that settle nothing."""
+    asked = [sys.executable, "-m", "repro.cli", "run", "mnist", "--plan", "--results", tmp_path]
+    found = subprocess.run(
+        asked, cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True
+    )
+    assert (found.returncode, found.stderr) == (0, b"") and b"?" in found.stdout
+
+
+def test_a_disk_that_is_full_when_a_record_is_written_is_one_line(few_cases, tmp_path, capsys, monkeypatch):
+    def full(folder, _):
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+    monkeypatch.setattr(repro.runs.run, "save_records", full)
+    asked = ["run", "mnist", "--only", "pca", "--results", tmp_path]
+    code, _, err = command(capsys, monkeypatch, *asked)
+    assert code == 2 and err.count("\n") == 1
+    assert err.startswith(f"repro: {tmp_path / 'quick'} cannot be used (No space left on device): make room")
+
+
+def test_a_results_folder_without_room_is_found_before_any_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(repro.data, "load", lambda *_, **__: pytest.fail("began"))
+    with largest_file(1 << 20):
+        code, _, err = command(capsys, monkeypatch, "run", "mnist", "--results", tmp_path)
+    assert code == 2 and not list(tmp_path.iterdir())
+    assert err.startswith(f"repro: --results {tmp_path} cannot be written to (File too large): name another")
 
 
 def test_a_shell_completes_experiments_without_importing_what_computes():

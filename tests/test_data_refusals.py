@@ -20,10 +20,12 @@ import pytest
 from refusal import is_empty, refused
 
 from repro import data
+from repro.cli.data import state
 from repro.data import prepared, sources
 from repro.data.faces import olivetti
 from repro.data.mnist import recipe as mnist
 from repro.data.recipe import SPLITS, Recipe, checksum, describe
+from repro.data.registry import status_of
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -144,7 +146,7 @@ def test_the_three_seconds_run_until_the_last_of_several_hosts_answers(cache, mo
         moved = olivetti.SOURCE._replace(url=f"http://127.0.0.1:{server.server_port}/")
         monkeypatch.setattr(olivetti, "SOURCE", moved)
         start = time.perf_counter()
-        refused(f"olivetti cannot be downloaded from {moved.url} .no answer within 3 s", data.load, "faces")
+        refused(f"faces cannot be downloaded from {moved.url} .no answer within 3 s", data.load, "faces")
         assert time.perf_counter() - start < 5
     assert is_empty(cache)
 
@@ -206,6 +208,16 @@ def replace_array(folder: Path) -> None:
     manifest["arrays"]["test_labels"] = describe(np.zeros(5, np.uint8))
     manifest["checksum"] = checksum(manifest["arrays"])
     (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("name", ["train_inputs.npy", "manifest.json"])
+def test_a_damaged_set_is_not_listed_as_ready(cache, name):
+    where = cache / "small-2.0.0"
+    prepared.fetch(small_recipe(), None)
+    assert state(status_of(small_recipe())).endswith(f" MB in {where}")
+    (where / name).write_bytes((where / name).read_bytes()[:-9])
+    line = state(status_of(small_recipe()))
+    assert line == f"damaged: delete the folder {where} and run `repro data prepare small`"
 
 
 def test_arrays_that_are_not_the_registered_ones_are_never_cached(cache):

@@ -122,6 +122,29 @@ def test_every_arm_is_drawn_against_updates_operations_and_seconds(frame):
     assert {"mean image", "paper 1.44"} <= {*texts(panels[0].figure)}
 
 
+def test_the_line_above_is_of_the_data_that_are_drawn(tmp_path):
+    some = [*MADE, run("mnist", "pretrained-cg", 3.0)]  # no direct arm of these
+    assert (
+        FIGURES["fig_direct"].draw(frame_of(tmp_path, some, "paper")).get_suptitle().startswith("curves · ")
+    )
+
+
+def test_a_mean_image_far_above_is_named_and_leaves_the_panel_to_the_arms(tmp_path):
+    some = [made for made in MADE if made[0].variant != "mean-image"]
+    panels = (
+        FIGURES["fig_direct"]
+        .draw(frame_of(tmp_path, [*some, run("curves", "mean-image", 900.0)], "paper"))
+        .axes
+    )
+    assert panels[0].get_ylim()[1] < 250 and "mean image:\n900, above" in texts(panels[0].figure)
+
+
+def test_every_axis_has_two_ticks_or_more(frame):
+    for panel in FIGURES["fig_direct"].draw(frame).axes:
+        low, high = panel.get_xlim()
+        assert sum(low <= tick <= high for tick in panel.get_xticks()) >= 2
+
+
 def test_operations_count_pretraining_in_and_updates_do_not(frame):
     updates, operations, _ = (
         lines_of(panel)["pretrained-cg"].get_xdata() for panel in FIGURES["fig_direct"].draw(frame).axes

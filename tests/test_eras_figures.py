@@ -57,6 +57,29 @@ def test_measured_curves_are_solid_and_computed_ones_dashed(frame):
     assert {line.get_color() for line in own.values()} == {PRETRAINED}
 
 
+def test_no_point_is_cut_by_the_frame(frame, tmp_path):
+    for record in (
+        arm("mnist", "glorot-adam", [60.0, 50.0]),
+        arm("curves", "pretrained-cg", [90.0, 3.0, 2.0], stacked=2),
+    ):
+        write(tmp_path, record)
+    for axes in [
+        *FIGURES["fig_eras"].draw(frame).axes,
+        *FIGURES["fig_eras"].draw(read(tmp_path, "paper")).axes,
+    ]:
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        for line in (line for line in axes.get_lines() if line.get_gid()):
+            x, y = np.array(line.get_data(), float)
+            assert (left < x).all() and (x < right).all() and (low < y).all() and (y < high).all()
+
+
+def test_the_marks_of_time_do_not_cross_the_words(frame):
+    [words] = [
+        t for t in FIGURES["fig_eras"].draw(frame).axes[0].texts if t.get_text().startswith("length of")
+    ]
+    assert words.get_bbox_patch().get_facecolor() == (1, 1, 1, 1)
+
+
 def test_times_of_a_busy_machine_are_left_out_and_counted(frame):
     figure = FIGURES["fig_eras"].draw(frame)
     assert {*of(figure.axes[0], "glorot-adam")} == {"--"}
@@ -99,7 +122,7 @@ def test_speedups_are_those_of_the_records_and_of_the_paper(frame):
     np.testing.assert_allclose(of_label["JAX over the 2006 program, abacus, 4 cores"], 2, rtol=1e-6)
     np.testing.assert_allclose(of_label["all cores over one, abacus, 4 cores"], 1, rtol=1e-6)
     np.testing.assert_allclose(right.containers[0][0].get_ydata()[-1], 31, rtol=1e-6)
-    [published] = [line for line in left.get_lines() if str(line.get_label()).startswith("GTX 280")]
+    [published] = [line for line in left.get_lines() if str(line.get_label()).startswith("GTX 280 over one")]
     np.testing.assert_allclose(
         published.get_ydata(), [563 / 38.6, 3638 / 184, 172803 / 1376, 223741 / 1726], rtol=1e-6
     )
@@ -110,7 +133,8 @@ def test_keys_explain_themselves(frame):
     figure = FIGURES["fig_speedup"].draw(frame)
     assert "?" not in words(figure)
     assert "grey: in print, typed once and not compared again" in words(figure)
-    assert "nothing of backprop in print" in words(figure)
+    assert "bars: range of the calls" in words(figure)
+    assert "a GPU over a 3 GHz Pentium 4, more than, Steinkraus et al. 2005" in words(figure)
 
 
 def test_a_bar_is_the_range_of_the_calls(frame):

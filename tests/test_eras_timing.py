@@ -328,6 +328,15 @@ def test_a_worker_is_tied_to_one_core_and_times_what_it_is_given():
     assert not worker._process.is_alive()
 
 
+def test_a_device_that_is_not_there_is_said_as_by_every_command(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "nonsense")
+    worker = workers.Worker("gpu")
+    try:
+        assert refused("JAX sees no such device", worker.provenance).startswith("JAX_PLATFORMS=nonsense: ")
+    finally:
+        worker.close()
+
+
 def test_a_worker_whose_parent_hangs_up_says_nothing(capfd):
     worker = workers.Worker("cpu")
     worker._pipe.send(("prepare", Subject("jax", "cd1", (6, 4), batch_size=5, n_batches=2)))

@@ -165,6 +165,34 @@ def test_a_figure_says_data_length_n_and_device(name, frame):
     assert f"n {N_SEEDS}" in line and "abacus" in line
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("fig_4a", "bands: 95 % interval over seeds"),
+        ("fig_s5", "bands: 95 % interval over seeds"),
+        ("fig_s1", "random networks begin above the frame"),
+        ("fig_s1", "in parentheses: published"),
+        ("fig_learning_curves", "random networks begin above the frame"),
+        ("fig_learning_curves", "dashed, in parentheses: published"),
+    ],
+)
+def test_a_figure_explains_its_bands_lines_and_parentheses(name, says, frame):
+    assert says in drawn(name, frame).get_suptitle().replace("\n", " · ")
+
+
+@pytest.mark.parametrize("name", ["fig_s1", "fig_s2"])
+def test_a_pretrained_arm_begins_within_the_frame(name, frame):
+    for axes in drawn(name, frame).axes:
+        for line in (line for line in axes.get_lines() if line.get_gid() and "pretrained" in line.get_gid()):
+            x, y = np.array(line.get_data(), float)
+            assert axes.get_xlim()[0] < x.min() and y.max() < axes.get_ylim()[1]
+
+
+def test_the_legend_of_fig_s2_is_below_its_lines(frame):
+    axes = drawn("fig_s2", frame).axes[0]
+    assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_what_has_not_been_run_is_left_out(name, tmp_path):
     _, lacking = NEEDS[name]
@@ -627,6 +655,8 @@ def test_the_answer_stands_where_its_cells_put_it(answers, frame, tmp_path):
     curves, mnist = figure.axes
     several = next(line for line in curves.get_lines() if line.get_gid() == "several")
     single = next(line for line in mnist.get_lines() if line.get_gid() == "single")
+    line = figure.get_suptitle()
+    assert "bars: 95 % interval" in line and "dotted: 1.05, counts as no worse" in line
     assert several.get_ydata() == [2.0] and round(several.get_xdata()[0]) == 0
     assert single.get_ydata() == [0.9] and round(single.get_xdata()[0]) == 2  # after CG and NAG
     assert several.get_markerfacecolor() == "white" and single.get_markerfacecolor() == arms.COLOURS["sparse"]

@@ -36,7 +36,7 @@ def watched(experiment, request, stop=None):
     trained, epoch_done = [], Watch.epoch_done
 
     def count(self, phase, fitted, n_epochs):
-        trained.append((self.title.partition("/")[2], phase))
+        trained.append((self.title.partition("/")[2].partition(", seed")[0], phase))
         if trained[-1] == stop:
             raise KeyboardInterrupt
         epoch_done(self, phase, fitted, n_epochs)

@@ -236,5 +236,5 @@ def test_the_index_says_what_is_recorded(arms):
 def test_choices_of_rates_are_runs_but_no_variants():
     choices = [tuning("mnist", variant, [3.0, 2, 1, 2]) for variant in ("glorot-adam", "pretrained-adam")]
     made = frame(runs("mnist", "glorot-adam", seeds=2), choices)
-    assert recorded(made.runs) == "1 variants, 4 runs, 0:04:00 on abacus"
-    assert recorded(frame().runs) == "nothing yet"
+    assert recorded(made.records.values()) == "1 variants, 4 runs, 0:04:00 on abacus"
+    assert recorded(frame().records.values()) == "nothing yet"

@@ -1,5 +1,7 @@
 """The experiments' own variants on a hundred real cases, as small networks with one epoch of everything."""
 
+import resource
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,17 @@ EXPERIMENTS = all_experiments()
 MNIST = EXPERIMENTS["mnist"]
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = Console(quiet=True)
+
+
+@contextmanager
+def largest_file(n_bytes):
+    """Within, writing more than so many bytes into a file fails, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def cut(cases, n):

@@ -14,6 +14,9 @@ from paper_figures.style.arms import Look
 from paper_figures.style.evidence import ERROR
 
 NAME = "test squared error per image"
+ABOVE = "random networks begin above the frame"
+BAND = "bands: 95 % interval over seeds"
+RANGE = "bands: range of the seeds"
 MARKS = 6  # on a line, about
 
 
@@ -48,7 +51,10 @@ def scale_errors(axes: Axes, errors: Iterable[float]) -> None:
 
 
 def scale_epochs(axes: Axes, trained: pd.DataFrame, others: Iterable[float] = ()) -> None:
-    """Epochs from 0, and errors to the worst after an epoch: random networks start higher."""
-    scale_errors(axes, [*trained[ERROR][trained.epoch > 0], *others])
-    axes.set(xlabel="fine-tuning epoch", xlim=(0, None))
+    """Epochs from 0, and errors to the worst of a pretrained network, or after an epoch: random ones start
+    higher.
+    """
+    shown = (trained.epoch > 0) | (trained.start == "pretrained").fillna(False)
+    scale_errors(axes, [*trained[ERROR][shown.astype(bool)], *others])
+    axes.set(xlabel="fine-tuning epoch", xlim=(-0.01 * trained.epoch.max(), None))
     axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))

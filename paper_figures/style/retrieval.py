@@ -56,7 +56,8 @@ def draw(frame: Frame, own: pd.DataFrame, what: str, *more: str) -> Figure:
     axes.set(xticks=[*tables], xlabel="retrieved documents", ylabel="fraction in the query's class")
     axes.set(xlim=(0.8, 1.2 * max(tables)), ylim=(0, None))
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1.05))
-    house.head(figure, frame, about(first, *more))
+    bands = lines.BAND if (first.n > 1).any() else ""
+    house.head(figure, frame, about(first, *more, bands))
     return figure
 
 

@@ -69,6 +69,11 @@ def about(scores: pd.DataFrame, *more: str) -> str:
     return " · ".join([*words, *filter(None, more)])
 
 
+def parentheses(scores: pd.DataFrame) -> str:
+    """What the numbers in parentheses are, if there are any."""
+    return "in parentheses: published" if any(map(in_print, scores.itertuples())) else ""
+
+
 def query(scores: pd.DataFrame) -> str:
     """What a question mark behind a published number means, if there is one."""
     return QUERY if any("?" in in_print(score) for score in scores.itertuples()) else ""

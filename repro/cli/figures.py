@@ -29,7 +29,8 @@ def figures(names: Figures = None, profile: Profile = "paper", results: Results 
     check_profile(profile)
     frame = read(results, profile)
     if not frame.records:
-        raise UserError(f"no records below {results / profile}: `{command(frame, 'run')}` makes them")
+        below = (results / profile).absolute()
+        raise UserError(f"no records below {below}: `{command(frame, 'run')}` makes them")
     folder, drawn = figures_folder(results, profile), 0
     for name in asked:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 from typing import Annotated
 
@@ -23,7 +25,13 @@ app = typer.Typer(
     "Example: repro run mnist",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+UNWRITABLE = {
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "ENOTDIR")
+}
 
 
 def show_version(asked: bool) -> bool:
@@ -54,6 +62,8 @@ app.add_typer(cache, name="cache")
 
 def main() -> None:
     """Run the command; what the user can mend is one line and exit code 2, Ctrl-C one line and 130."""
+    printable()
+    sys.unraisablehook = unheard
     try:
         code = app(standalone_mode=False)
         if code == 130:  # what typer makes of Ctrl-C
@@ -65,11 +75,29 @@ def main() -> None:
         fail(130, str(stopped))
     except UserError as error:
         fail(2, str(error))
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        remedy = "make room there, mend its permissions, or name another folder with --results"
+        fail(2, f"{error.filename or 'a file'} cannot be used ({error.strerror}): {remedy}")
     except Exception as error:
         explain = getattr(error, "format_message", None)  # of words that the parser did not understand
         if explain is None:
             raise
         fail(2, f"{explain()} (see --help)")
+
+
+def printable() -> None:
+    """Print a question mark for what the terminal's encoding has no letter for."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def unheard(what: sys.UnraisableHookArgs) -> None:
+    """Say nothing of what orbax's threads still try after a write has failed, which is said once."""
+    if str(what.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(what)
 
 
 def fail(code: int, message: str) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.console import Console
 
-from repro.errors import UserError
+from repro.errors import UserError, known
 
 if TYPE_CHECKING:
     from repro.runs.config import Precision
@@ -88,7 +87,5 @@ def chosen(names: list[str] | None, available: dict, noun: str) -> dict:
     """
     for name in names or ():
         if name not in available:
-            near = get_close_matches(name, available, n=1)
-            meant = f"did you mean {near[0]!r}? There" if near else "there"
-            raise UserError(f"no {noun} {name!r}; {meant} are: {', '.join(available)}")
+            raise UserError(f"no {noun} {name!r}; {known(name, available)}")
     return {name: available[name] for name in names or available}

@@ -53,7 +53,7 @@ def run(
     from repro.runs.compiler import compiled_once
     from repro.runs.memory import peak_memory
     from repro.runs.provenance import here, n_cores
-    from repro.runs.run import Request, check, diverged, out_of_range
+    from repro.runs.run import Request, Tally, check, diverged, missing, out_of_range
     from repro.runs.run import run as carry_out
 
     device = here()
@@ -74,7 +74,8 @@ def run(
         if given:
             made = work(named, request, began + given.total_seconds())
         else:
-            made = ((experiment, carry_out(experiment, request, console)) for experiment in named.values())
+            tally = Tally(sum(1 for each in named.values() for _ in missing(each, request)))
+            made = ((each, carry_out(each, request, console, tally)) for each in named.values())
         for experiment, paths in made:
             print_scores(experiment, paths)
             surprises += diverged(experiment, paths) + out_of_range(experiment, request, paths)

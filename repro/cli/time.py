@@ -29,13 +29,14 @@ def time_machine(
 
     Example: repro time
     """
+    from repro.timing.subject import PARTS
+
+    parts = list(chosen(lane.split(",") if lane else None, dict.fromkeys(PARTS), "lane"))
     from repro.runs.experiment import check_profile
     from repro.timing.ranking import rates, standing
     from repro.timing.rates import EXPERIMENT, time_rates, took
-    from repro.timing.subject import PARTS
 
     check_profile(profile)
-    parts = list(chosen(lane.split(",") if lane else None, dict.fromkeys(PARTS), "lane"))
     began, limit = time.perf_counter(), given.total_seconds() if given else math.inf
     try:
         records = time_rates(profile, results, console, parts, limit)

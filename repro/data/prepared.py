@@ -134,6 +134,21 @@ def read(recipe: Recipe) -> Arrays:
     return arrays
 
 
+def opens(recipe: Recipe) -> bool:
+    """Whether every array that the code registers is in the cache, of its type and shape and as long; what is
+    in them is not verified.
+    """
+    where = folder(recipe)
+    try:
+        for name, description in listed(recipe, where / MANIFEST).items():
+            x = np.load(where / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            if (x.dtype.str, list(x.shape)) != (description["dtype"], description["shape"]):
+                return False
+    except (UserError, OSError, EOFError, ValueError):
+        return False
+    return True
+
+
 def listed(recipe: Recipe, path: Path) -> dict[str, Any]:
     """The descriptions of the arrays in a manifest, which must be the ones registered for the recipe.
 

@@ -13,7 +13,7 @@ from repro.data import embedded as samples
 from repro.data.dataset import Cases, Dataset
 from repro.data.recipe import SPLITS, Arrays, Recipe, decoded
 from repro.data.sources import data_folder
-from repro.errors import DataUnavailableError, UserError
+from repro.errors import DataUnavailableError, UserError, known
 
 FULL = (mnist.RECIPE, curves.RECIPE, faces.RECIPE, documents.REUTERS21578, documents.RCV1)
 RECIPES = {recipe.name: recipe for recipe in FULL}
@@ -30,7 +30,8 @@ class Status(NamedTuple):
     origin: str
     path: Path | None  # the cache folder, or the file of an installed package; None: not installed
     ready: bool  # can be loaded without any raw file
-    size: int  # bytes on disk, 0 if not ready
+    damaged: bool  # something lies there that cannot be loaded
+    size: int  # bytes on disk, 0 if there are none
     checksum: str  # the SHA-256 that the arrays must have; empty if none is registered
 
 
@@ -86,7 +87,7 @@ def verify(name: str, *, embedded: bool = False) -> str:
 
 
 def status() -> list[Status]:
-    """Every data set and sample, where it is and whether it is ready; nothing is verified."""
+    """Every data set and sample, where it is and whether it is ready; its bytes are not verified."""
     return [status_of(recipe) for recipe in (*RECIPES.values(), *SAMPLES.values())]
 
 
@@ -94,13 +95,15 @@ def status_of(recipe: Recipe) -> Status:
     """Where one data set is, and whether it is ready."""
     path = recipe.installed() if recipe.installed else prepared.folder(recipe)
     size = n_bytes(path) if path else 0
+    damaged = not recipe.installed and prepared.folder(recipe).exists() and not prepared.opens(recipe)
     return Status(
         name=recipe.name,
         source=recipe.source,
         kind=recipe.kind,
         origin=recipe.origin,
         path=path,
-        ready=size > 0,
+        ready=size > 0 and not damaged,
+        damaged=damaged,
         size=size,
         checksum=recipe.checksum,
     )
@@ -115,7 +118,7 @@ def find(name: str, embedded: bool = False) -> Recipe:
 
     """
     if name not in RECIPES:
-        raise UserError(f"no data set is called {name!r}: choose one of {', '.join(NAMES)}")
+        raise UserError(f"no data set {name!r}; {known(name, NAMES)}")
     if embedded and name not in SAMPLES:
         raise DataUnavailableError(
             f"{name} has no embedded sample: choose one of {', '.join(SAMPLES)}, or the full set"

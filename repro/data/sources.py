@@ -67,14 +67,23 @@ def located(name: str, sources: tuple[Source, ...], data_dir: Path) -> list[Path
     folder = data_dir / name
     paths = [file_of(source, folder) for source in sources]
     if missing := [source.filename for source, path in zip(sources, paths, strict=True) if path is None]:
-        strangers = sorted(path.name for path in set(folder.glob("*")) - set(paths))
-        aside = f" (what lies there: {', '.join(map(repr, strangers[:5]))})" if strangers else ""
-        aside = aside if data_dir.is_dir() else f" (the data folder {data_dir} does not exist)"
         raise DataUnavailableError(
-            f"{folder} lacks {', '.join(missing)}{aside}: fetch from {host(sources)}, "
+            f"{folder} lacks {', '.join(missing)}{_instead(folder, paths)}: fetch from {host(sources)}, "
             f"or leave out --data-dir and REPRO_DATA_DIR to download"
         )
     return [path for path in paths if path]
+
+
+def _instead(folder: Path, paths: list[Path | None]) -> str:
+    """What is there, in parentheses, where files are missing from a folder of the data folder."""
+    if not folder.parent.is_dir():
+        return f" (the data folder {folder.parent} does not exist)"
+    place = folder if folder.is_dir() else folder.parent
+    strangers = sorted(path.name for path in set(place.glob("*")) - set(paths))
+    there = ", ".join(map(repr, strangers[:5]))
+    if place != folder:
+        return f" (it does not exist; what lies in {place}: {there or 'nothing'})"
+    return f" (what lies there: {there})" if there else ""
 
 
 def file_of(source: Source, folder: Path) -> Path | None:

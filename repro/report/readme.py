@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from repro.report.tables import ROW, build, csv, read_published, readable, stem,
 from repro.report.verdicts import Claim, Evidence, verdict
 from repro.runs.config import Autoencoding, Pretrained
 from repro.runs.provenance import ROOT
+from repro.runs.record import recorded
 
 BLOCKS = ("answer", "headline")  # of the README, in its order
 
@@ -42,7 +42,10 @@ def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
         UserError: if nothing has been recorded.
     """
     if not frame.records:
-        below, options = frame.folder / frame.profile, f"--profile {frame.profile} --results {frame.folder}"
+        below, options = (
+            (frame.folder / frame.profile).absolute(),
+            f"--profile {frame.profile} --results {frame.folder}",
+        )
         raise UserError(
             f"no records below {below}: `repro run {options}` or `repro time {options}` makes some"
         )
@@ -130,13 +133,13 @@ def _shown(frame: Frame) -> pd.DataFrame:
 
 def index(experiments: Mapping[str, Any], frame: Frame, rulings: Mapping[str, str]) -> str:
     """experiments/README.md: of every experiment claim, artefact, table, figures, verdicts and cost."""
-    runs = {name: frame.runs[frame.runs.experiment == name] for name in experiments}
+    runs = {name: [r for r in frame.records.values() if r.experiment == name] for name in experiments}
     rows = [
         {
             "experiment": f"[{name}]({name}.py)",
             "claim": experiment.claim,
             "artefact": experiment.artefact,
-            "table": _table_of(name) if len(runs[name]) else "–",
+            "table": _table_of(name) if runs[name] else "–",
             "figures": ", ".join(linked(experiment.figures)) or "–",
             "verdicts": ", ".join(f"{key} {rulings[key]}" for key in experiment.claims) or "–",
             "recorded": recorded(runs[name]),
@@ -161,12 +164,3 @@ def linked(figures: Sequence[str]) -> list[str]:
 def drawn(figures: Sequence[str]) -> list[str]:
     """Those figures that are drawn."""
     return [name for name in figures if (ROOT / DRAWN / f"{name}.png").is_file()]
-
-
-def recorded(runs: pd.DataFrame) -> str:
-    """How much of an experiment is recorded and what it took: "11 variants, 12 runs, 2:03:10 on AMD EPYC"."""
-    if runs.empty:
-        return "nothing yet"
-    devices, seconds = ", ".join(sorted(runs.device.unique())), float(runs.wall_seconds.sum())
-    n_variants = runs[runs.kind != "tuning"].variant.nunique()
-    return f"{n_variants} variants, {len(runs)} runs, {timedelta(seconds=round(seconds))} on {devices}"

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +22,10 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from repro.atomic import n_bytes, write_atomically
+from repro.errors import UserError
 from repro.training.fit import Fitted
+
+logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs whole stacks of what it raises anyway
 
 FORMAT_VERSION = 1  # one more when older checkpoints cannot be read any longer
 KEPT = 2  # checkpoints of one phase
@@ -54,7 +60,8 @@ class Checkpoints:
             state=ocp.args.StandardSave(_numbered(fitted.state)),
             shown=ocp.args.StandardSave(shown),
         )
-        self.manager.save(fitted.n_epochs, args=kept)
+        with _writing(self.folder):
+            self.manager.save(fitted.n_epochs, args=kept)
 
     def latest(self, start: Fitted, say: Callable[[str], None]) -> Fitted:
         """The latest checkpoint that is whole and shaped like `start`, on the devices of `start`; `start`
@@ -97,7 +104,8 @@ class Checkpoints:
         say(f"the checkpoint {path} cannot be used ({reason}); it is set aside as {aside.name}")
 
     def _seal(self) -> None:
-        self.manager.wait_until_finished()
+        with _writing(self.folder):
+            self.manager.wait_until_finished()
         for step in self.manager.all_steps():
             path = self.folder / str(step)
             if not (path / CHECKSUM).exists():
@@ -137,6 +145,26 @@ def drop_least_recent(folders: Iterable[Path], limit: int) -> None:
         total += n_bytes(folder)
         if total > limit and folder != folders[0]:
             shutil.rmtree(folder)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Within, orbax writes below a folder.
+
+    Raises:
+        UserError: if it cannot, naming the folder, the reason and the remedy.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        found = re.search(r"([^:]+) \[os_error", f"{error}")  # as tensorstore says it
+        reason = (
+            found[1].strip() if found else getattr(error, "strerror", None) or f"{error}".partition("\n")[0]
+        )
+        raise UserError(
+            f"{folder} cannot be written to ({reason}): make room there, or name another folder with "
+            "--results; the same command goes on from what was kept"
+        ) from error
 
 
 def _shapes(state: Any) -> dict[str, str]:

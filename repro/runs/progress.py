@@ -62,6 +62,7 @@ class Watch(Monitor):
         self.open: list[Checkpoints] = []  # of the current phase
         self.began = self.said = self.kept = time.monotonic()
         self.restored = 0  # epochs of the current phase that an earlier process did
+        self.compiled = False  # whether what the current phase needs has been: it is after its first report
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -105,7 +106,7 @@ class Watch(Monitor):
         if _some(fitted.diverged):
             self.diverged[phase] = fitted.diverged.tolist()
         self.began = self.kept = time.monotonic()
-        self.restored = fitted.n_epochs
+        self.restored, self.compiled = fitted.n_epochs, False
         for task in self.bar.task_ids:
             self.bar.remove_task(task)
         return fitted
@@ -168,6 +169,8 @@ class Watch(Monitor):
 
     def _show(self, phase: str, fitted: Fitted, n_epochs: int, now: float) -> None:
         finished = fitted.over(n_epochs)
+        if not self.compiled:
+            self.began, self.compiled = now - float(fitted.seconds[-1]), True
         left = (now - self.began) / (fitted.n_epochs - self.restored) * (n_epochs - fitted.n_epochs)
         state = _latest_error(fitted) + ("" if finished else f", {timedelta(seconds=round(left))} left")
         if self.console.is_terminal:

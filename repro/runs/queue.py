@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from repro.errors import DataUnavailableError, DeviceMemoryError, DivergedError, OutOfTimeError
-from repro.runs.run import Request, Session, Work, chosen, loader, records
+from repro.runs.run import Request, Session, Tally, Work, chosen, loader, records
 
 
 class Planned(NamedTuple):
@@ -92,13 +92,13 @@ def work_off(
 
     What cannot be had is said and left out.
     """
-    load, estimated, took = loader(request), 0.0, 0.0
+    load, estimated, took, tally = loader(request), 0.0, 0.0, Tally(len(queue.waiting))
     begun: list[Planned] = []
     while (
         due := queue.next((until - time.monotonic()) / max(1.0, took / (estimated or math.inf)))
     ) is not None:
         experiment, variant, config, seeds, _ = due.planned.work
-        session, began = Session(experiment, request, load, console, until), time.monotonic()
+        session, began = Session(experiment, request, load, console, until, tally), time.monotonic()
         try:
             paths = records(session, variant, chosen(session, variant, config), seeds)
         except OutOfTimeError:

@@ -10,6 +10,8 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,6 +148,18 @@ def layer_epochs(record: Record) -> list[int]:
     """Epochs of each pretrained layer, lowest first."""
     layers = sorted(name for name in record.curves if name.startswith("reconstruction_error_layer"))
     return [len(record.curves[name]) for name in layers]
+
+
+def recorded(records: Iterable[Record]) -> str:
+    """How much there is and what it took: "11 variants, 12 runs, 2:03:10 on AMD EPYC"."""
+    records = list(records)
+    if not records:
+        return "nothing yet"
+    variants = {record.variant for record in records if record.config.get("kind") != "tuning"}
+    devices = sorted({record.provenance["device"] for record in records})
+    shares = [r.provenance["wall_seconds"] / r.provenance["seeds_side_by_side"] for r in records]
+    seconds = timedelta(seconds=round(sum(shares)))
+    return f"{len(variants)} variants, {len(records)} runs, {seconds} on {', '.join(devices)}"
 
 
 def as_text(record: Record) -> str:

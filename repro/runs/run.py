@@ -18,7 +18,7 @@ from rich.console import Console
 
 import repro.data
 from repro.data.dataset import Dataset
-from repro.errors import DataUnavailableError, DeviceMemoryError, DivergedError, UserError
+from repro.errors import DataUnavailableError, DeviceMemoryError, DivergedError, UserError, known
 from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import (
     SUFFICIENT,
@@ -68,6 +68,17 @@ class Request:
         return self.results / self.profile
 
 
+@dataclass
+class Tally:
+    """How many programs of a command have begun, of how many that were missing."""
+
+    total: int
+    begun: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.begun} of {self.total}"
+
+
 class Session(NamedTuple):
     """What every run of one call shares."""
 
@@ -76,6 +87,7 @@ class Session(NamedTuple):
     data: Callable[[str], Dataset]
     console: Console
     until: float = math.inf  # of `time.monotonic`: when training is to end
+    tally: Tally | None = None
 
 
 def loader(request: Request) -> Callable[[str], Dataset]:
@@ -85,7 +97,7 @@ def loader(request: Request) -> Callable[[str], Dataset]:
     return lru_cache(maxsize=1)(load)
 
 
-def run(experiment: Experiment, request: Request, console: Console) -> list[Path]:
+def run(experiment: Experiment, request: Request, console: Console, tally: Tally | None = None) -> list[Path]:
     """Run what is requested and not yet recorded; returns the paths of all records requested.
 
     The request must have passed `check`. The data are loaded when the first run needs them. What cannot be
@@ -94,7 +106,7 @@ def run(experiment: Experiment, request: Request, console: Console) -> list[Path
     Raises:
         DataUnavailableError: if the data cannot be had.
     """
-    session = Session(experiment, request, loader(request), console)
+    session = Session(experiment, request, loader(request), console, tally=tally)
     paths, absent = [], set()
     for variant, config in configurations(experiment, request).items():
         if config.data in absent:
@@ -133,8 +145,9 @@ def check(experiment: Experiment, request: Request) -> None:
         raise UserError(f"--data-dir {request.data_dir} is not a folder: name the one that holds {holds}")
     for variant in request.only:
         if variant not in experiment.variants:
-            choices = ", ".join(experiment.variants)
-            raise UserError(f"{experiment.name} has no variant {variant!r}; it has: {choices}")
+            raise UserError(
+                f"{experiment.name} has no variant {variant!r}; {known(variant, experiment.variants)}"
+            )
     for variant in request.only:
         if variant not in configurations(experiment, request):
             raise UserError(f"{experiment.name}/{variant} is not in the quick profile: use --profile paper")
@@ -304,14 +317,15 @@ def searches_to_a_budget(config: Autoencoding) -> bool:
 def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int], title: str) -> None:
     """Run some seeds as one program and write their records."""
     experiment, request = session.experiment, session.request
-    claim(request.folder)
     data = session.data(config.data)
+    claim(request.folder)
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
     of, learnt = identity(config, data.checksum, origin["platform"]), f"{data.checksum[:8]}.v{FORMAT_VERSION}"
     own = checkpoints(request, experiment, config, of, seeds)
     artefacts = request.folder / ".artefacts" / f"{origin['platform']}.{learnt}"
     about = {name: origin[name] for name in PROCESS}
-    with Watch(title, own, artefacts, session.console, about, session.until) as watch, _enough_memory(title):
+    name = _name(title, seeds, None if isinstance(config, Tuning) else session.tally)
+    with Watch(name, own, artefacts, session.console, about, session.until) as watch, _enough_memory(title):
         outcome = PROGRAMS[type(config)](config, data, jax.vmap(jax.random.key)(np.array(seeds)), watch)
     processes = watch.processes()
     origin |= {
@@ -334,6 +348,16 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
     give_back()
     done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
     session.console.print(f"{title}: {done}")
+
+
+def _name(title: str, seeds: list[int], tally: Tally | None) -> str:
+    """What a program is called while it goes on: variant, seeds, and the how-manieth of the command it is."""
+    shown = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    name = f"{title}, seed{'s' * (len(seeds) > 1)} {shown}"
+    if tally is None:
+        return name
+    tally.begun += 1
+    return f"{name}, {tally}"
 
 
 @contextmanager

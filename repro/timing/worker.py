@@ -64,6 +64,8 @@ class Worker:
             good, answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise UserError(f"the process that was to {what} died; it may lack memory") from error
+        if good is None:
+            raise UserError(answer)
         if not good:
             raise UserError(f"cannot {what}: {answer}")
         return answer
@@ -78,6 +80,8 @@ def serve(part: Part, pipe: Connection) -> None:
             verb, *arguments = pipe.recv()
             try:
                 answer = True, getattr(child, verb)(*arguments)
+            except UserError as error:
+                answer = None, str(error)
             except Exception as error:
                 answer = False, f"{type(error).__name__}: {error}".splitlines()[0]
             pipe.send(answer)

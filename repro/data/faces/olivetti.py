@@ -18,10 +18,10 @@ import numpy as np
 from jaxtyping import UInt8
 from scipy.io import loadmat
 
-from repro.data.sources import Source, obtain, read, unreachable
+from repro.data.sources import Source, file_of, obtain, read, unreachable
 from repro.errors import DataUnavailableError, UserError
 
-FOLDER = "olivetti"  # below the data folder
+FOLDERS = ("faces", "olivetti")  # below the data folder, either
 URL = "https://ndownloader.figshare.com/files/5976027"
 # Neither size nor checksum: the file varies, its content does not.
 SOURCE = Source(URL, 0, "", "olivettifaces.mat", ("olivetti_py3.pkz", "olivetti.pkz", "olivetti_faces.npy"))
@@ -38,13 +38,21 @@ def pictures(scratch: Path, data_dir: Path | None) -> UInt8[np.ndarray, "400 64 
         UserError: it is unreadable, damaged, or another one.
 
     """
-    path = obtain(FOLDER, SOURCE, scratch, data_dir)
+    path = obtain(_folder(data_dir), SOURCE, scratch, data_dir)
     try:
         return decode(read(path), path.suffix)
     except ValueError as error:
         if data_dir is None:
-            raise DataUnavailableError(unreachable(FOLDER, (SOURCE,), f"what came {error}")) from error
+            raise DataUnavailableError(unreachable(FOLDERS[0], (SOURCE,), f"what came {error}")) from error
         raise UserError(f"{path} {error}; fetch it again from {URL}") from error
+
+
+def _folder(data_dir: Path | None) -> str:
+    """That which has a file of the pictures, else one that is there, else the first."""
+    if data_dir is None:
+        return FOLDERS[0]
+    found = [name for name in FOLDERS if file_of(SOURCE, data_dir / name)]
+    return (found or [name for name in FOLDERS if (data_dir / name).is_dir()] or FOLDERS)[0]
 
 
 class Format(NamedTuple):
