@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -26,18 +27,42 @@ NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 def experiment_names() -> tuple[str, ...]:
     """The names of the experiments, without importing what computes."""
-    sources = {name: (Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8") for name in NAMES}
+    sources = {
+        name: (Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8", errors="replace")
+        for name in NAMES
+    }
     return tuple(name for name, source in sources.items() if "\nEXPERIMENT = " in source)
 
 
 def all_experiments() -> dict[str, Experiment]:
-    """Every experiment by name."""
-    return {name: module.EXPERIMENT for name, module in modules() if hasattr(module, "EXPERIMENT")}
+    """Every experiment by name.
+
+    Raises:
+        UserError: if one is not what its file's name says.
+    """
+    from repro.runs.experiment import Experiment
+
+    found = {name: module.EXPERIMENT for name, module in modules() if hasattr(module, "EXPERIMENT")}
+    for name, experiment in found.items():
+        if not isinstance(experiment, Experiment) or experiment.name != name:
+            raise UserError(f"experiments/{name}.py: EXPERIMENT must be an Experiment whose name is {name!r}")
+    return found
 
 
 def all_claims() -> tuple[Claim, ...]:
-    """Every claim, in the order of the table of verdicts: C1, C1b, C2, ..."""
-    claims = [claim for _, module in modules() for claim in getattr(module, "CLAIMS", ())]
+    """Every claim, in the order of the table of verdicts: C1, C1b, C2, ...
+
+    Raises:
+        UserError: if a module has something else for them.
+    """
+    from repro.report.verdicts import Claim
+
+    claims = []
+    for name, module in modules():
+        found = getattr(module, "CLAIMS", ())
+        if not isinstance(found, tuple) or not all(isinstance(claim, Claim) for claim in found):
+            raise UserError(f"experiments/{name}.py: CLAIMS must be a tuple of claims")
+        claims += found
     return tuple(sorted(claims, key=lambda claim: (int("".join(filter(str.isdigit, claim.key))), claim.key)))
 
 
@@ -45,10 +70,23 @@ def modules() -> Iterator[tuple[str, ModuleType]]:
     """Every module of this package by name.
 
     Raises:
-        UserError: if a configuration in one is not a valid one, in one line that names the choices.
+        UserError: if one cannot be imported, in one line that names the file, where it is wrong, and of a
+            configuration the choices.
     """
     for name in NAMES:
         try:
             yield name, importlib.import_module(f"experiments.{name}")
         except ValidationError as error:
-            raise UserError(f"experiments/{name}.py: {in_one_line(error)}") from error
+            raise UserError(f"{_line(error, name)}: {in_one_line(error)}") from error
+        except (Exception, SystemExit) as error:  # whatever may be wrong in a user's file
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise UserError(f"{_line(error, name)}: {reason}: mend or remove it") from error
+
+
+def _line(error: BaseException, name: str) -> str:
+    """The file of a module, and the last line of it that led to an error, if one did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).name == f"{name}.py"]
+    if isinstance(error, SyntaxError) and error.lineno:
+        lines.append(error.lineno)
+    return f"experiments/{name}.py" + (f", line {lines[-1]}" if lines else "")

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +23,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from repro.atomic import n_bytes, write_atomically
+from repro.errors import UserError
 from repro.training.fit import Fitted
 
 FORMAT_VERSION = 1  # one more when older checkpoints cannot be read any longer
@@ -34,27 +39,39 @@ class Trained(NamedTuple):
 
 
 class Checkpoints:
-    """The latest checkpoints of one phase, written while training goes on; `close` waits for them."""
+    """The latest checkpoints of one phase. Training waits while one is written: what it is timed by is not
+    disturbed, and what cannot be written is known at once.
+    """
 
     def __init__(self, folder: Path, keep: int = KEPT):
         self.folder = folder.resolve()
-        self.manager = ocp.CheckpointManager(
-            self.folder,
-            options=ocp.CheckpointManagerOptions(
-                max_to_keep=keep, cleanup_tmp_directories=True, save_root_metadata=False
-            ),
-        )
+        with _written(self.folder):
+            self.manager = ocp.CheckpointManager(
+                self.folder,
+                options=ocp.CheckpointManagerOptions(
+                    max_to_keep=keep,
+                    cleanup_tmp_directories=True,
+                    save_root_metadata=False,
+                    enable_async_checkpointing=False,
+                ),
+            )
 
     def save(self, fitted: Fitted) -> None:
-        """Keep everything that training needs to go on bit for bit."""
-        self._seal()
+        """Keep everything that training needs to go on bit for bit.
+
+        Raises:
+            UserError: if it cannot be written.
+        """
         shown = {name: value for name, value in fitted._asdict().items() if name != "state"}
         kept = ocp.args.Composite(
             shapes=ocp.args.JsonSave(_shapes(fitted.state)),
             state=ocp.args.StandardSave(_numbered(fitted.state)),
             shown=ocp.args.StandardSave(shown),
         )
-        self.manager.save(fitted.n_epochs, args=kept)
+        with _written(self.folder):
+            self.manager.save(fitted.n_epochs, args=kept)
+        path = self.folder / str(fitted.n_epochs)
+        write_atomically(path / CHECKSUM, _checksum(path).encode())
 
     def latest(self, start: Fitted, say: Callable[[str], None]) -> Fitted:
         """The latest checkpoint that is whole and shaped like `start`, on the devices of `start`; `start`
@@ -68,8 +85,7 @@ class Checkpoints:
         return start
 
     def close(self) -> None:
-        """Wait for what is being written, and let go of the threads that write."""
-        self._seal()
+        """Let go of the threads that orbax has."""
         self.manager.close()
 
     def _read(self, step: int, start: Fitted) -> Fitted:
@@ -96,12 +112,33 @@ class Checkpoints:
         self.manager.reload()
         say(f"the checkpoint {path} cannot be used ({reason}); it is set aside as {aside.name}")
 
-    def _seal(self) -> None:
-        self.manager.wait_until_finished()
-        for step in self.manager.all_steps():
-            path = self.folder / str(step)
-            if not (path / CHECKSUM).exists():
-                write_atomically(path / CHECKSUM, _checksum(path).encode())
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Within, orbax writes to a folder.
+
+    Raises:
+        UserError: if it cannot.
+    """
+    logger, hook = logging.getLogger("absl"), sys.excepthook
+    logger.disabled, sys.excepthook = (
+        True,
+        lambda *_: None,
+    )  # what it raises it also prints, at length and later
+    try:
+        yield
+    except Exception as error:  # of many kinds, as many as there are ways to fail
+        remedy = "make room, mend its permissions, or name another folder with --results"
+        raise UserError(f"{folder} cannot be written ({_reason(error)}): {remedy}") from error
+    logger.disabled, sys.excepthook = False, hook
+
+
+def _reason(error: Exception) -> str:
+    """What the system said, or else the first line of what orbax says."""
+    if number := re.search(r"os_error_code='(\d+)'", str(error)):
+        return os.strerror(int(number[1]))
+    said = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return said or type(error).__name__
 
 
 def find_artefact(folder: Path, start: Fitted, say: Callable[[str], None]) -> tuple[Fitted, dict] | None:

@@ -33,7 +33,7 @@ from repro.runs.config import (
     from_json,
     tuning_of,
 )
-from repro.runs.experiment import Experiment, check_profile
+from repro.runs.experiment import Experiment, check_profile, shrunk
 from repro.runs.lock import claim
 from repro.runs.outcome import side_by_side
 from repro.runs.programs import PROGRAMS
@@ -144,7 +144,7 @@ def configurations(experiment: Experiment, request: Request) -> dict[str, Config
     chosen = {}
     for variant in request.only or experiment.variants:
         config = experiment.variants[variant]
-        shown = experiment.quick(config) if request.profile == "quick" else config
+        shown = shrunk(experiment, variant) if request.profile == "quick" else config
         if shown is not None:
             chosen[variant] = _with_precision(_with_epochs(shown, request), request)
     return chosen
@@ -303,8 +303,8 @@ def searches_to_a_budget(config: Autoencoding) -> bool:
 def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int], title: str) -> None:
     """Run some seeds as one program and write their records."""
     experiment, request = session.experiment, session.request
-    claim(request.folder)
     data = session.data(config.data)
+    claim(request.folder)
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
     of, learnt = identity(config, data.checksum, origin["platform"]), f"{data.checksum[:8]}.v{FORMAT_VERSION}"
     own = checkpoints(request, experiment, config, of, seeds)
