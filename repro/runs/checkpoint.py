@@ -120,17 +120,15 @@ def _written(folder: Path) -> Iterator[None]:
     Raises:
         UserError: if it cannot.
     """
-    logger, hook = logging.getLogger("absl"), sys.excepthook
-    logger.disabled, sys.excepthook = (
-        True,
-        lambda *_: None,
-    )  # what it raises it also prints, at length and later
+    logger, hook = logging.getLogger("absl"), sys.unraisablehook
+    # what it raises it also prints, at length, and some of it later
+    logger.disabled, sys.unraisablehook = True, lambda *_: None
     try:
         yield
     except Exception as error:  # of many kinds, as many as there are ways to fail
         remedy = "make room, mend its permissions, or name another folder with --results"
         raise UserError(f"{folder} cannot be written ({_reason(error)}): {remedy}") from error
-    logger.disabled, sys.excepthook = False, hook
+    logger.disabled, sys.unraisablehook = False, hook
 
 
 def _reason(error: Exception) -> str:

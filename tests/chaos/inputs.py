@@ -12,6 +12,7 @@ import random
 import shutil
 import subprocess
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +134,8 @@ def try_one(kind: Callable[[Place], Case], draw: random.Random, folder: Path, ba
     place = Place(folder, base, draw)
     try:
         return _tried(place, kind(place))
+    except Exception:
+        return kind.__name__, f"this program itself failed\n{traceback.format_exc()}"
     finally:
         place.unmount()
 

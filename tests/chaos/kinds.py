@@ -450,7 +450,9 @@ def _writing(place: Place) -> tuple[str, ...]:
     """A command that has something to write into a copy of the results."""
     place.records()
     words = place.draw.choice([run(PCA), run(CG), TABLES, FIGURES])
-    place.without(*{"tables": ["*.csv"], "figures": ["*.png"]}.get(words[0], [f"{words[3]}.*"]))
+    place.without(
+        {"run": f"{words[3] if words[0] == 'run' else ''}.*", "tables": "*.csv", "figures": "*.png"}[words[0]]
+    )
     return words
 
 
