@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce test check tables figures clean
+.PHONY: help install reproduce test chaos check tables figures clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,6 +26,9 @@ reproduce: $(READY)  ## run every experiment in the quick profile, then its tabl
 
 test: $(READY)  ## run the proofs
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+chaos: $(READY)  ## kill it at 100 moments, feed it 200 damaged inputs: nothing is lost (a quarter of an hour; SEED=7)
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 check: $(READY)  ## lint, format, types, and whether tables are stale
 	$(BIN)/ruff check

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -38,14 +39,16 @@ def summaries() -> dict[str, dict[str, str]]:
     """
     found = {}
     for name in NAMES:
+        source = (Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8", errors="replace")
         try:
-            for made in _experiments_in((Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8")):
+            for made in _experiments_in(source):
                 words = {word.arg: word.value for word in made.keywords}
                 found[name] = {about: ast.literal_eval(words[about]) for about in ("claim", "artefact")}
-        except (SyntaxError, ValueError, KeyError) as error:
-            raise UserError(
-                f"experiments/{name}.py: claim and artefact are no plain texts ({error})"
-            ) from error
+        except SyntaxError as error:
+            raise _broken(error, name) from error
+        except (ValueError, KeyError) as error:
+            said = "claim and artefact must be plain texts"
+            raise UserError(f"experiments/{name}.py: {said} ({error}): mend or remove it") from error
     return found
 
 
@@ -57,13 +60,34 @@ def _experiments_in(source: str) -> Iterator[ast.Call]:
 
 
 def all_experiments() -> dict[str, Experiment]:
-    """Every experiment by name."""
-    return {name: module.EXPERIMENT for name, module in modules() if hasattr(module, "EXPERIMENT")}
+    """Every experiment by name.
+
+    Raises:
+        UserError: if one is not what its file's name says.
+    """
+    from repro.runs.experiment import Experiment
+
+    found = {name: module.EXPERIMENT for name, module in modules() if hasattr(module, "EXPERIMENT")}
+    for name, experiment in found.items():
+        if not isinstance(experiment, Experiment) or experiment.name != name:
+            raise UserError(f"experiments/{name}.py: EXPERIMENT must be an Experiment whose name is {name!r}")
+    return found
 
 
 def all_claims() -> tuple[Claim, ...]:
-    """Every claim, in the order of the table of verdicts: C1, C1b, C2, ..."""
-    claims = [claim for _, module in modules() for claim in getattr(module, "CLAIMS", ())]
+    """Every claim, in the order of the table of verdicts: C1, C1b, C2, ...
+
+    Raises:
+        UserError: if a module has something else for them.
+    """
+    from repro.report.verdicts import Claim
+
+    claims = []
+    for name, module in modules():
+        found = getattr(module, "CLAIMS", ())
+        if not isinstance(found, tuple) or not all(isinstance(claim, Claim) for claim in found):
+            raise UserError(f"experiments/{name}.py: CLAIMS must be a tuple of claims")
+        claims += found
     return tuple(sorted(claims, key=lambda claim: (int("".join(filter(str.isdigit, claim.key))), claim.key)))
 
 
@@ -71,10 +95,27 @@ def modules() -> Iterator[tuple[str, ModuleType]]:
     """Every module of this package by name.
 
     Raises:
-        UserError: if a configuration in one is not a valid one, in one line that names the choices.
+        UserError: if one cannot be imported, in one line that names the file, where it is wrong, and of a
+            configuration the choices.
     """
     for name in NAMES:
         try:
             yield name, importlib.import_module(f"experiments.{name}")
         except ValidationError as error:
-            raise UserError(f"experiments/{name}.py: {in_one_line(error)}") from error
+            raise UserError(f"{_line(error, name)}: {in_one_line(error)}") from error
+        except (Exception, SystemExit) as error:  # whatever may be wrong in a user's file
+            raise _broken(error, name) from error
+
+
+def _broken(error: BaseException, name: str) -> UserError:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return UserError(f"{_line(error, name)}: {reason}: mend or remove it")
+
+
+def _line(error: BaseException, name: str) -> str:
+    """The file of a module, and the last line of it that led to an error, if one did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).name == f"{name}.py"]
+    if isinstance(error, SyntaxError) and error.lineno:
+        lines.append(error.lineno)
+    return f"experiments/{name}.py" + (f", line {lines[-1]}" if lines else "")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from repro.errors import UserError
@@ -13,9 +16,19 @@ LITTER = ".writing-"  # how the names of files begin that are not whole yet
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path`, then rename: whoever stops us, no reader ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f"{LITTER}{path.name}.")
+    """Write beside `path`, then rename: whoever stops us, no reader ever sees half a file.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    with written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, path.name)
+        _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f"{LITTER}{path.name}.{os.getpid()}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -26,10 +39,38 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def sweep(folder: Path) -> None:
-    """Remove what processes left half written below a folder that were killed; none may be writing there."""
-    for left in folder.rglob(f"{LITTER}*"):
-        left.unlink()
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Within, `path` is written to.
+
+    Raises:
+        UserError: if the system says that it cannot be: no room, no permission, no folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = "make room, mend its permissions, or name another folder with --results"
+        raise UserError(f"{path} cannot be written ({error.strerror}): {remedy}") from error
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what processes that were killed left half written below a folder; or of one file in it."""
+    found = folder.glob(f"{LITTER}{escape(name)}.*") if name else folder.rglob(f"{LITTER}*")
+    for left in list(found):
+        if not _is_written(left):
+            left.unlink(missing_ok=True)
+
+
+def _is_written(beside: Path) -> bool:
+    """Whether the process whose number is in a name is another one, and still there."""
+    try:
+        number = int(beside.name.split(".")[-2])
+        os.kill(number, 0)
+    except (ValueError, IndexError, ProcessLookupError):
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return number != os.getpid()
 
 
 def n_bytes(place: Path) -> int:
@@ -49,7 +90,7 @@ def check_writable(folder: Path, results: Path) -> None:
     reason = "" if place.is_dir() else "Not a directory"
     try:
         if not reason:
-            write_atomically(place / ".writable", bytes(ROOM))
+            _write(place / ".writable", bytes(ROOM))
             (place / ".writable").unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror

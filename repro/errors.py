@@ -1,14 +1,16 @@
 """The exceptions that a user is meant to read, and a remedy that several name."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 DISTRIBUTION = "layerwise-repro"  # what pip calls this; pyproject.toml has the same
 
 
 def pip_install(extra: str) -> str:
     """The command that adds an extra of pyproject.toml."""
     return f"pip install '{DISTRIBUTION}[{extra}]'"
-
-from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class UserError(Exception):

@@ -67,6 +67,19 @@ def test_a_program_is_compiled_once_and_then_taken_from_the_users_cache(
     assert console.export_text() == ""
 
 
+def test_a_program_that_is_damaged_is_compiled_again_without_a_word(
+    no_cache_of_the_session, console, monkeypatch
+):
+    monkeypatch.setattr(compiler, "WORTH_KEEPING", 0.0)
+    found = []
+    for _ in range(2):
+        with compiled_once(console):
+            found.append(anew(jnp.linspace(0.0, 1.0, 12).reshape(3, 4)))
+        for program in folder().glob("*-cache"):
+            program.write_bytes(program.read_bytes()[:20])
+    assert found[0] == found[1] and console.export_text() == ""
+
+
 def test_programs_are_kept_apart_by_versions_and_device(cache, monkeypatch):
     here = folder()
     assert jax.__version__ in here.name

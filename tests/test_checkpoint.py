@@ -22,6 +22,7 @@ from tiny import ROOT, largest_file
 
 import repro.runs.lock
 import repro.runs.progress
+from repro.atomic import write_atomically
 from repro.errors import UserError
 from repro.models.rbm import Units
 from repro.models.stack import random_stack
@@ -88,6 +89,20 @@ def assert_same(ours, theirs):
     jax.tree.map(np.testing.assert_array_equal, ours.curves, theirs.curves)
     np.testing.assert_array_equal(ours.epochs, theirs.epochs)
     np.testing.assert_array_equal(ours.diverged, theirs.diverged)
+
+
+def test_a_checkpoint_gives_curves_back_in_their_order(single_precision, tmp_path):
+    """And so a run that was killed when training was over has the record that it would have had, byte for
+    byte.
+    """
+
+    def measure(params):
+        return {name: params.weights.mean((1, 2)) for name in ("train_error", "error")}
+
+    with Said(tmp_path).watch as watch:
+        unbroken = trained(watch, measure=measure)
+    fitted, _ = resumed(tmp_path, measure=measure)
+    assert list(fitted.curves) == list(unbroken.curves)
 
 
 def steps(folder):
@@ -289,6 +304,47 @@ def test_ctrl_c_twice_ends_at_once(tmp_path):
         _, err = process.communicate()
     assert process.returncode == 130
     assert err == "repro: stopped at once; the same command goes on from the last checkpoint\n"
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import jax, jax.random as jr, numpy as np
+from rich.console import Console
+from repro.errors import UserError
+from repro.runs.progress import Watch
+from repro.training.fit import Fitted
+fitted = Fitted(jr.normal(jr.key(0), (1, 10000)), {}, np.ones(1), np.ones(1), diverged=np.full(1, -1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    with Watch("run", Path(sys.argv[1]), Path(sys.argv[1]), Console(quiet=True)) as watch:
+        watch.restore("layer1", fitted._replace(epochs=np.zeros(0), seconds=np.zeros(0)))
+        watch.epoch_done("layer1", fitted, 1)
+except UserError as error:
+    print(f"repro: {error}", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("size", [0, 300, 3000, 20000])
+def test_a_full_disk_is_one_line(tmp_path, size):
+    """In a process of its own: files may grow to a size and no further."""
+    words = [sys.executable, "-c", FULL, tmp_path, str(size)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"repro: {tmp_path}") and done.stderr.count("\n") == 1
+    assert " cannot be written (File too large): make room, mend its permissions, or name " in done.stderr
+
+
+def test_what_another_process_is_writing_is_not_swept(tmp_path):
+    with python(HOLDS, tmp_path / "other", stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == "claimed\n"
+        beside, left = (tmp_path / f".writing-a.json.{n}.x" for n in (other.pid, 2**22 + 1))
+        beside.touch(), left.touch()
+        write_atomically(tmp_path / "a.json", b"{}")
+        assert beside.exists() and not left.exists()
+        other.kill()
+    write_atomically(tmp_path / "a.json", b"{}")
+    assert not beside.exists()
 
 
 DIES = """

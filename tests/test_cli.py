@@ -18,7 +18,7 @@ import repro.cli.queue
 import repro.data
 import repro.runs.run
 from repro.cli.main import app, main
-from repro.errors import DataUnavailableError
+from repro.errors import DataUnavailableError, UserError
 from repro.report.cost import Costs
 from repro.runs.config import Precision
 from repro.runs.progress import Watch
@@ -111,6 +111,25 @@ def test_a_refused_order_creates_nothing(tmp_path, capsys, monkeypatch):
     assert (code, err) == (2, "repro: no mnist\n") and not list(tmp_path.iterdir())
     words = ["run", "curves", "mnist", "--only", "pca", "--results", tmp_path / "results"]
     assert command(capsys, monkeypatch, *words)[0] == 2 and not list(tmp_path.iterdir())
+
+
+def test_a_run_whose_data_are_damaged_creates_nothing(tmp_path, capsys, monkeypatch):
+    def damaged(*_, **__):
+        raise UserError("curves.npy is damaged")
+
+    monkeypatch.setattr(repro.data, "load", damaged)
+    words = ["run", "mnist", "--only", "pca", "--results", tmp_path / "some" / "results"]
+    code, _, err = command(capsys, monkeypatch, *words)
+    assert (code, err) == (2, "repro: curves.npy is damaged\n") and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("variable", ["REPRO_CACHE_DIR", "REPRO_DATA_DIR"])
+def test_a_folder_of_a_user_that_nobody_knows_is_one_line(capsys, monkeypatch, tmp_path, variable):
+    monkeypatch.setenv("REPRO_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv(variable, "~nobody-at-all/here")
+    code, _, err = command(capsys, monkeypatch, "data", "prepare", "mnist")
+    assert code == 2 and err.startswith("repro: the ") and "~nobody-at-all/here: " in err
+    assert err.endswith(f"{variable}\n") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("platform", ["cuda", "nonsense"])

@@ -26,10 +26,18 @@ ALIVE = ".alive"  # locked in a workspace while its process lives
 
 
 def cache_dir() -> Path:
-    """REPRO_CACHE_DIR, else `repro` in XDG_CACHE_HOME, else `~/.cache/repro`."""
-    if chosen := os.environ.get("REPRO_CACHE_DIR"):
+    """REPRO_CACHE_DIR, else `repro` in XDG_CACHE_HOME, else `~/.cache/repro`.
+
+    Raises:
+        UserError: if it is in the home of a user whom the system does not know.
+    """
+    chosen = os.environ.get("REPRO_CACHE_DIR") or Path(
+        os.environ.get("XDG_CACHE_HOME") or "~/.cache", "repro"
+    )
+    try:
         return Path(chosen).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "repro"
+    except RuntimeError as error:
+        raise UserError(f"the cache {chosen}: {error} Name another folder in REPRO_CACHE_DIR") from error
 
 
 def folder(recipe: Recipe) -> Path:

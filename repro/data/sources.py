@@ -40,9 +40,19 @@ def registered(path: Path) -> tuple[Source, ...]:
 
 
 def data_folder(data_dir: str | Path | None) -> Path | None:
-    """The folder of raw files: the argument, else REPRO_DATA_DIR, else None."""
+    """The folder of raw files: the argument, else REPRO_DATA_DIR, else None.
+
+    Raises:
+        UserError: if it is in the home of a user whom the system does not know.
+
+    """
     chosen = data_dir or os.environ.get("REPRO_DATA_DIR")
-    return Path(chosen).expanduser() if chosen else None
+    try:
+        return Path(chosen).expanduser() if chosen else None
+    except RuntimeError as error:
+        raise UserError(
+            f"the data folder {chosen}: {error} Name another in --data-dir or REPRO_DATA_DIR"
+        ) from error
 
 
 def obtain(name: str, source: Source, scratch: Path, data_dir: Path | None) -> Path:

@@ -40,28 +40,39 @@ class Trained(NamedTuple):
 
 
 class Checkpoints:
-    """The latest checkpoints of one phase, written while training goes on; `close` waits for them."""
+    """The latest checkpoints of one phase. Training waits while one is written: what it is timed by is not
+    disturbed, and what cannot be written is known at once.
+    """
 
     def __init__(self, folder: Path, keep: int = KEPT):
         self.folder = folder.resolve()
-        self.manager = ocp.CheckpointManager(
-            self.folder,
-            options=ocp.CheckpointManagerOptions(
-                max_to_keep=keep, cleanup_tmp_directories=True, save_root_metadata=False
-            ),
-        )
+        with _written(self.folder):
+            self.manager = ocp.CheckpointManager(
+                self.folder,
+                options=ocp.CheckpointManagerOptions(
+                    max_to_keep=keep,
+                    cleanup_tmp_directories=True,
+                    save_root_metadata=False,
+                    enable_async_checkpointing=False,
+                ),
+            )
 
     def save(self, fitted: Fitted) -> None:
-        """Keep everything that training needs to go on bit for bit."""
-        self._seal()
+        """Keep everything that training needs to go on bit for bit.
+
+        Raises:
+            UserError: if it cannot be written.
+        """
         shown = {name: value for name, value in fitted._asdict().items() if name != "state"}
         kept = ocp.args.Composite(
             shapes=ocp.args.JsonSave(_shapes(fitted.state)),
             state=ocp.args.StandardSave(_numbered(fitted.state)),
             shown=ocp.args.StandardSave(shown),
         )
-        with _writing(self.folder):
+        with _written(self.folder):
             self.manager.save(fitted.n_epochs, args=kept)
+        path = self.folder / str(fitted.n_epochs)
+        write_atomically(path / CHECKSUM, _checksum(path).encode())
 
     def latest(self, start: Fitted, say: Callable[[str], None]) -> Fitted:
         """The latest checkpoint that is whole and shaped like `start`, on the devices of `start`; `start`
@@ -75,8 +86,7 @@ class Checkpoints:
         return start
 
     def close(self) -> None:
-        """Wait for what is being written, and let go of the threads that write."""
-        self._seal()
+        """Let go of the threads that orbax has."""
         self.manager.close()
 
     def _read(self, step: int, start: Fitted) -> Fitted:
@@ -103,13 +113,27 @@ class Checkpoints:
         self.manager.reload()
         say(f"the checkpoint {path} cannot be used ({reason}); it is set aside as {aside.name}")
 
-    def _seal(self) -> None:
-        with _writing(self.folder):
-            self.manager.wait_until_finished()
-        for step in self.manager.all_steps():
-            path = self.folder / str(step)
-            if not (path / CHECKSUM).exists():
-                write_atomically(path / CHECKSUM, _checksum(path).encode())
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Within, orbax writes to a folder.
+
+    Raises:
+        UserError: if it cannot.
+    """
+    try:
+        yield
+    except Exception as error:  # of many kinds, as many as there are ways to fail
+        remedy = "make room, mend its permissions, or name another folder with --results"
+        raise UserError(f"{folder} cannot be written ({_reason(error)}): {remedy}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What the system said, or else the first line of what orbax says."""
+    if number := re.search(r"os_error_code='(\d+)'", str(error)):
+        return os.strerror(int(number[1]))
+    said = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return said or type(error).__name__
 
 
 def find_artefact(folder: Path, start: Fitted, say: Callable[[str], None]) -> tuple[Fitted, dict] | None:
@@ -145,26 +169,6 @@ def drop_least_recent(folders: Iterable[Path], limit: int) -> None:
         total += n_bytes(folder)
         if total > limit and folder != folders[0]:
             shutil.rmtree(folder)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Within, orbax writes below a folder.
-
-    Raises:
-        UserError: if it cannot, naming the folder, the reason and the remedy.
-    """
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        found = re.search(r"([^:]+) \[os_error", f"{error}")  # as tensorstore says it
-        reason = (
-            found[1].strip() if found else getattr(error, "strerror", None) or f"{error}".partition("\n")[0]
-        )
-        raise UserError(
-            f"{folder} cannot be written to ({reason}): make room there, or name another folder with "
-            "--results; the same command goes on from what was kept"
-        ) from error
 
 
 def _shapes(state: Any) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -58,6 +59,9 @@ def compiled_once(console: Console) -> Iterator[None]:
         jax.config.update("jax_compilation_cache_dir", str(place))
         jax.config.update("jax_compilation_cache_max_size", PROGRAM_BYTES)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
+        stack.enter_context(warnings.catch_warnings())
+        # a program that cannot be read, or kept, is compiled again
+        warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache", UserWarning)
         try:
             yield
         finally:

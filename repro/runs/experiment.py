@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from typing import Annotated
 
 from repro.errors import UserError
-from repro.runs.config import Autoencoding, Config, Pretrained
+from repro.runs.config import BY_KIND, Autoencoding, Config, Pretrained
+from repro.typed import choice
 
 PROFILES = ("quick", "paper")
 
 
-@dataclass(frozen=True)
+@choice
 class Experiment:
     """A claim, its variants, and how the quick profile shrinks them."""
 
     name: str
     claim: str
     artefact: str  # of the paper
-    variants: Mapping[str, Config]  # by name, which is for people: facts are in the configuration
+    # by name, which is for people: facts are in the configuration
+    variants: Mapping[str, Annotated[Config, *BY_KIND]]
     quick: Callable[[Config], Config | None]  # the configuration of the quick profile; None: not part of it
     expected: dict[tuple[str, str], tuple[float, float]]  # quick: (variant, metric) -> range
     seeds: dict[str, int] = field(default_factory=lambda: {"quick": 1, "paper": 5})
@@ -30,6 +33,22 @@ class Experiment:
     def data(self) -> tuple[str, ...]:
         """The data sets that its variants learn from."""
         return tuple(dict.fromkeys(config.data for config in self.variants.values()))
+
+
+def shrunk(experiment: Experiment, variant: str) -> Config | None:
+    """The configuration of a variant in the quick profile; None if it is not part of it.
+
+    Raises:
+        UserError: if the experiment's `quick` fails, or gives anything else.
+    """
+    try:
+        config = experiment.quick(experiment.variants[variant])
+    except Exception as error:  # whatever may be wrong in a user's function
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{experiment.name}: quick fails for {variant} ({reason}): mend it") from error
+    if config is None or isinstance(config, Config):
+        return config
+    raise UserError(f"{experiment.name}: quick gives {config!r} for {variant}, no configuration: mend it")
 
 
 def check_profile(profile: str) -> None:

@@ -33,7 +33,7 @@ from repro.runs.config import (
     from_json,
     tuning_of,
 )
-from repro.runs.experiment import Experiment, check_profile
+from repro.runs.experiment import Experiment, check_profile, shrunk
 from repro.runs.lock import claim
 from repro.runs.memory import give_back
 from repro.runs.outcome import side_by_side
@@ -158,7 +158,7 @@ def configurations(experiment: Experiment, request: Request) -> dict[str, Config
     chosen = {}
     for variant in request.only or experiment.variants:
         config = experiment.variants[variant]
-        shown = experiment.quick(config) if request.profile == "quick" else config
+        shown = shrunk(experiment, variant) if request.profile == "quick" else config
         if shown is not None:
             chosen[variant] = _with_precision(_with_epochs(shown, request), request)
     return chosen

@@ -18,6 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from repro.errors import UserError
 from repro.training.compiling import compile_ahead, jitted
 from repro.training.counts import Counts
 
@@ -118,10 +119,10 @@ def fit(
     training ends where none is left. After a report `enough` may end the training early.
 
     Raises:
-        ValueError: if a minibatch is larger than the data.
+        UserError: if a minibatch is larger than the data.
     """
     if batch_size > inputs.shape[-2]:
-        raise ValueError(f"batch_size {batch_size} is larger than the {inputs.shape[-2]} cases")
+        raise UserError(f"batch_size {batch_size} is larger than the {inputs.shape[-2]} cases: lower it")
     over, n_seeds = None if inputs.ndim == 2 else 0, len(keys)
     keys, inputs = place(n_seeds, keys, 0), place(n_seeds, inputs, over)
     if not isinstance(start, Fitted):
@@ -169,7 +170,7 @@ def _report(fitted: Fitted, epoch: Callable, due: int, measure: Callable | None)
     latest = {**mean, **{name: np.where(diverged >= 0, np.nan, x) for name, x in scores.items()}}
     curves = {
         name: np.concatenate([fitted.curves.get(name, np.zeros((len(x), 0))), np.asarray(x)[:, None]], axis=1)
-        for name, x in latest.items()
+        for name, x in sorted(latest.items())  # as a checkpoint gives them back
     }
     return fitted._replace(
         state=state,
