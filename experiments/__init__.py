@@ -45,10 +45,14 @@ def summaries() -> dict[str, dict[str, str]]:
                 words = {word.arg: word.value for word in made.keywords}
                 found[name] = {about: ast.literal_eval(words[about]) for about in ("claim", "artefact")}
         except SyntaxError as error:
-            raise _broken(error, name) from error
-        except (ValueError, KeyError) as error:
-            said = "claim and artefact must be plain texts"
-            raise UserError(f"experiments/{name}.py: {said} ({error}): mend or remove it") from error
+            raise UserError(_said(error, name)) from error
+        except KeyError as error:
+            raise UserError(
+                f"experiments/{name}.py, line {made.lineno}: {error.args[0]}: field required"
+            ) from error
+        except ValueError as error:
+            text = "claim and artefact must be plain texts"
+            raise UserError(f"experiments/{name}.py, line {made.lineno}: {text}: {error}") from error
     return found
 
 
@@ -104,12 +108,12 @@ def modules() -> Iterator[tuple[str, ModuleType]]:
         except ValidationError as error:
             raise UserError(f"{_line(error, name)}: {in_one_line(error)}") from error
         except (Exception, SystemExit) as error:  # whatever may be wrong in a user's file
-            raise _broken(error, name) from error
+            raise UserError(_said(error, name)) from error
 
 
-def _broken(error: BaseException, name: str) -> UserError:
+def _said(error: BaseException, name: str) -> str:
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return UserError(f"{_line(error, name)}: {reason}: mend or remove it")
+    return f"{_line(error, name)}: {reason}: mend or remove it"
 
 
 def _line(error: BaseException, name: str) -> str:

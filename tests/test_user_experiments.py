@@ -150,7 +150,7 @@ class CtrlC(MetaPathFinder):
 
 sys.meta_path.insert(0, CtrlC())
 from repro.cli.__main__ import main
-sys.argv = ["repro", "list"]
+sys.argv = ["repro", "tables", "--check"]
 main()
 """
 
