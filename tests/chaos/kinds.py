@@ -450,9 +450,8 @@ def _writing(place: Place) -> tuple[str, ...]:
     """A command that has something to write into a copy of the results."""
     place.records()
     words = place.draw.choice([run(PCA), run(CG), TABLES, FIGURES])
-    place.without(
-        {"run": f"{words[3] if words[0] == 'run' else ''}.*", "tables": "*.csv", "figures": "*.png"}[words[0]]
-    )
+    made = {"tables": "*.csv", "figures": "*.png"}
+    place.without(made.get(words[0]) or f"{words[3]}.*")
     return words
 
 
