@@ -158,7 +158,7 @@ def test_an_experiment_has_a_page_a_table_and_its_curves_and_nothing_recorded_is
     assert all(path.parent == Path("results/quick/tables") for path in contents)
     assert "not evidence" in contents[Path("results/quick/tables/mnist.md")]
     with pytest.raises(
-        UserError, match="no records below /.*results/paper: `repro run --profile paper --res"
+        UserError, match=r"no records below /.*results/paper: `repro run --profile paper --res"
     ):
         generated(frame(), Questions(EXPERIMENTS, (), {}, {}))
 

@@ -109,8 +109,7 @@ def unheard(what: sys.UnraisableHookArgs) -> None:
 
 def fail(code: int, message: str) -> None:
     """Say one line and leave."""
-    exec(
-        ""
-    )  # interrupted within an exec, Python would end by the signal and not with the code; this resets it
+    # interrupted within an exec, Python would end by the signal and not with the code: one more resets that
+    exec("")
     print(f"repro: {message}", file=sys.stderr)
     sys.exit(code)
