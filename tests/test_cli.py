@@ -170,6 +170,25 @@ def test_ctrl_c_is_one_line_and_exit_code_130(few_cases, tmp_path, capsys, monke
     assert err == "repro: stopped; the same command goes on from the last record and checkpoint\n"
 
 
+@pytest.mark.parametrize(
+    "moment",
+    ['exec("signal.raise_signal(signal.SIGINT)")', "Dropped(); time.sleep(60)"],
+    ids=["within exec", "where exceptions are dropped"],
+)
+def test_ctrl_c_is_heeded_at_any_moment(moment, tmp_path):
+    program = (
+        "import signal, time\nimport repro.cli.main as cli\n"
+        "class Dropped:\n  def __del__(self): signal.raise_signal(signal.SIGINT)\n"
+        f"def app(**_): {moment}\ncli.app = app\ncli.main()"
+    )
+    (tmp_path / "interrupted.py").write_text(program, encoding="utf-8")
+    places = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    asked = [sys.executable, "-m", "interrupted"]
+    found = subprocess.run(asked, cwd=ROOT, env=places, capture_output=True, text=True)
+    assert found.returncode == 130
+    assert found.stderr == "repro: stopped; the same command goes on from the last record and checkpoint\n"
+
+
 def test_stale_tables_are_found(recorded, capsys, monkeypatch):
     options = ["--profile", "quick", "--results", recorded]
     assert command(capsys, monkeypatch, "tables", "--check", *options)[0] == 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -95,12 +97,19 @@ def printable() -> None:
 
 
 def unheard(what: sys.UnraisableHookArgs) -> None:
-    """Say nothing of what orbax's threads still try after a write has failed, which is said once."""
-    if str(what.exc_value) != "Event loop is closed":
+    """Have Ctrl-C heeded that came where Python drops exceptions; and say nothing of what orbax's threads
+    still try after a write has failed, which is said once.
+    """
+    if what.exc_type is KeyboardInterrupt:
+        again = threading.main_thread().ident, signal.SIGINT
+        threading.Timer(0.1, signal.pthread_kill, again).start()
+    elif str(what.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(what)
 
 
 def fail(code: int, message: str) -> None:
     """Say one line and leave."""
+    # interrupted within an exec, Python would end by the signal and not with the code: one more resets that
+    exec("")
     print(f"repro: {message}", file=sys.stderr)
     sys.exit(code)
