@@ -16,7 +16,7 @@ from tiny import MNIST, QUIET, cut, tiny
 import repro.data
 from repro.errors import DataUnavailableError, UserError
 from repro.models.rbm import RBM
-from repro.runs.memory import give_back, peak_memory
+from repro.runs.memory import give_back, peak_memory, share_pools
 from repro.runs.run import Request, run
 
 STATM = Path("/proc/self/statm")
@@ -26,6 +26,7 @@ if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))  # one for each worker: two JAX programs on the same cores crawl
     os.sched_setaffinity(0, {cores[int(os.environ["PYTEST_XDIST_WORKER"][2:]) % len(cores)]})
 
+share_pools()
 jax.config.update("jax_enable_x64", True)  # tests only; experiments run in float32
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

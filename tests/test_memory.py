@@ -1,11 +1,19 @@
 """What a process holds in memory."""
 
+import ctypes
+import subprocess
+import sys
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tiny import MNIST, QUIET, tiny
+import pytest
+from several import experiment
+from tiny import QUIET, ROOT
 
 import repro.runs.run
+from repro.runs.config import PrincipalComponents
 from repro.runs.memory import give_back, peak_memory
 from repro.runs.run import Request, run
 
@@ -29,10 +37,35 @@ def test_a_program_that_nobody_calls_any_more_is_given_back():
     assert once._cache_size() == 0
 
 
-def test_every_run_gives_back_what_it_took(few_cases, tmp_path, monkeypatch):
+POOLS = """
+import ctypes, sys, threading
+from repro.runs.config import PrincipalComponents
+from repro.runs.memory import share_pools
+if sys.argv[1] == "shared":
+    share_pools()
+all_here = threading.Barrier(8)
+def work():
+    bytearray(1000)
+    all_here.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads:
+    thread.start()
+ctypes.CDLL(None).malloc_stats()
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_stats"), reason="GNU's C library alone has pools")
+@pytest.mark.parametrize(("how", "most"), [("shared", 2), ("apart", 99)])
+def test_threads_share_two_pools_of_memory(how, most):
+    done = subprocess.run([sys.executable, "-c", POOLS, how], cwd=ROOT, capture_output=True, text=True)
+    n_pools = done.stderr.count("Arena ")
+    assert 1 <= n_pools <= most and (how == "shared" or n_pools > 2)
+
+
+def test_every_run_gives_back_what_it_took(loads, single_precision, tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr(
-        repro.runs.run, "give_back", lambda: given.append(len(list(tmp_path.rglob("*.json"))))
-    )
-    run(tiny(MNIST), Request(seeds=2, only=("glorot-cg", "pca"), results=tmp_path), QUIET)
-    assert given == [1, 2, 3]  # after each record
+    monkeypatch.setattr(repro.runs.run, "give_back", lambda: given.append(len([*tmp_path.rglob("*.json")])))
+    pca = partial(PrincipalComponents, n_components=1)
+    several = experiment(here_a=pca, there_a=pca)
+    run(several, Request(results=tmp_path), QUIET)
+    assert given == [1, 2]  # when its record is written

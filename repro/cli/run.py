@@ -51,11 +51,12 @@ def run(
     named = experiments(names)  # before what takes seconds to import
     from repro.atomic import check_writable
     from repro.runs.compiler import compiled_once
-    from repro.runs.memory import peak_memory
+    from repro.runs.memory import peak_memory, share_pools
     from repro.runs.provenance import here, n_cores
     from repro.runs.run import Request, Tally, check, diverged, missing, out_of_range
     from repro.runs.run import run as carry_out
 
+    share_pools()
     device = here()
     products = None if precision is None else precision_of(precision)
     how = seeds, tuple(only or ()), epochs, pretraining_epochs, products
