@@ -34,6 +34,7 @@ class Order(NamedTuple):
 
 def obey(order: Order) -> None:
     """Carry out an order in this process, which belongs to it alone."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {order.core})
     for descriptor, name in ((1, "out"), (2, "err")):
