@@ -32,6 +32,10 @@ class DeviceMemoryError(UserError):
     """A run that needs more memory than the device has."""
 
 
+class TooFewCasesError(UserError):
+    """A minibatch that is larger than the data."""
+
+
 class RecordsMissingError(UserError):
     """Records that a figure needs and that have not been made."""
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from refusal import refused
 from tiny import MNIST, QUIET, tiny
 
 import repro.data
-from repro.errors import UserError
+from repro.errors import TooFewCasesError, UserError
 from repro.runs.config import PrincipalComponents
 from repro.runs.linear import run_pca
 from repro.runs.programs import PROGRAMS
@@ -88,6 +89,16 @@ def test_too_little_memory_is_one_line(tmp_path, monkeypatch, says, raised, show
     with pytest.raises(raised, match=shown):
         run(tiny(MNIST), Request(only=("pca",), results=tmp_path), QUIET)
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_minibatch_that_is_too_large_is_one_line_with_the_name_of_the_run(tmp_path, monkeypatch):
+    def too_large(*_):
+        raise TooFewCasesError("batch_size 9 is larger than the 4 cases: lower it")
+
+    monkeypatch.setitem(PROGRAMS, PrincipalComponents, too_large)
+    refused(
+        "^mnist/pca.*: batch_size 9 is ", run, tiny(MNIST), Request(only=("pca",), results=tmp_path), QUIET
+    )
 
 
 def test_scores_outside_their_expected_range_are_named(recorded):

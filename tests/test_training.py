@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from repro.errors import UserError
+from repro.errors import TooFewCasesError
 from repro.models.rbm import Units
 from repro.models.stack import random_stack, stack_units
 from repro.training import fit as training
@@ -57,7 +57,7 @@ def test_nothing_is_sent_to_the_device_between_two_reports(monkeypatch):
 
 
 def test_minibatch_larger_than_the_data_is_refused():
-    with pytest.raises(UserError, match="batch_size 30 is larger than the 23 cases"):
+    with pytest.raises(TooFewCasesError, match="batch_size 30 is larger than the 23 cases"):
         fit(seeds(1), COUNTING, jnp.zeros((1, 23), int), jnp.zeros((23, 1)), n_epochs=1, batch_size=30)
 
 

@@ -18,7 +18,14 @@ from rich.console import Console
 
 import repro.data
 from repro.data.dataset import Dataset
-from repro.errors import DataUnavailableError, DeviceMemoryError, DivergedError, UserError, known
+from repro.errors import (
+    DataUnavailableError,
+    DeviceMemoryError,
+    DivergedError,
+    TooFewCasesError,
+    UserError,
+    known,
+)
 from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import (
     SUFFICIENT,
@@ -325,7 +332,7 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
     artefacts = request.folder / ".artefacts" / f"{origin['platform']}.{learnt}"
     about = {name: origin[name] for name in PROCESS}
     name = _name(title, seeds, None if isinstance(config, Tuning) else session.tally)
-    with Watch(name, own, artefacts, session.console, about, session.until) as watch, _enough_memory(title):
+    with Watch(name, own, artefacts, session.console, about, session.until) as watch, _fits(title):
         outcome = PROGRAMS[type(config)](config, data, jax.vmap(jax.random.key)(np.array(seeds)), watch)
     processes = watch.processes()
     origin |= {
@@ -361,15 +368,18 @@ def _name(title: str, seeds: list[int], tally: Tally | None) -> str:
 
 
 @contextmanager
-def _enough_memory(title: str) -> Iterator[None]:
-    """Within, say in a line if the device's memory is too small.
+def _fits(title: str) -> Iterator[None]:
+    """Within, say in a line which run it was that does not fit.
 
     Raises:
-        DeviceMemoryError: if it is.
+        TooFewCasesError: if its minibatch is larger than the data.
+        DeviceMemoryError: if it needs more memory than the device has.
         JaxRuntimeError: any other.
     """
     try:
         yield
+    except TooFewCasesError as error:
+        raise TooFewCasesError(f"{title}: {error}") from error
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise

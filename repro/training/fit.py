@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from repro.errors import UserError
+from repro.errors import TooFewCasesError
 from repro.training.compiling import compile_ahead, jitted
 from repro.training.counts import Counts
 
@@ -119,10 +119,11 @@ def fit(
     training ends where none is left. After a report `enough` may end the training early.
 
     Raises:
-        UserError: if a minibatch is larger than the data.
+        TooFewCasesError: if a minibatch is larger than the data.
     """
     if batch_size > inputs.shape[-2]:
-        raise UserError(f"batch_size {batch_size} is larger than the {inputs.shape[-2]} cases: lower it")
+        too_large = f"batch_size {batch_size} is larger than the {inputs.shape[-2]} cases"
+        raise TooFewCasesError(f"{too_large}: lower it")
     over, n_seeds = None if inputs.ndim == 2 else 0, len(keys)
     keys, inputs = place(n_seeds, keys, 0), place(n_seeds, inputs, over)
     if not isinstance(start, Fitted):

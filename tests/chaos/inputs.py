@@ -33,7 +33,7 @@ class Base:
     cache: Path  # compiled programs
     prepared: Path  # a cache with the full curves in it
     checkout: Path  # the code and what it reads, to be copied
-    listed: str  # what `repro list` says
+    listed: str  # what `repro list` says, "RESULTS" for the folder
 
 
 def base(folder: Path, undisturbed: Unbroken, small: bool) -> Base:
@@ -41,9 +41,10 @@ def base(folder: Path, undisturbed: Unbroken, small: bool) -> Base:
     folder.mkdir()
     env = {"REPRO_CACHE_DIR": str(folder / "prepared")}
     begun, results, checkout = folder / "begun", undisturbed.results, folder / "checkout"
-    listed = carry_out(("list", "--results", str(results)), folder / "case", env)
+    said = carry_out(("list", "--results", str(results)), folder / "case", env).out
+    listed = said.replace(str(results), "RESULTS")
     if small:
-        return Base(results, begun, undisturbed.cache, folder / "prepared", checkout, listed.out)
+        return Base(results, begun, undisturbed.cache, folder / "prepared", checkout, listed)
     carry_out(("data", "prepare", "curves"), folder / "case", env)
     carry_out(
         (*run(CG), "--results", str(begun)),
@@ -60,7 +61,7 @@ def base(folder: Path, undisturbed: Unbroken, small: bool) -> Base:
     for name in ("README.md", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, checkout)
     assert any(begun.glob("quick/.checkpoints/*/fine-tuning/1")), "no run could be interrupted"
-    return Base(results, begun, undisturbed.cache, folder / "prepared", checkout, listed.out)
+    return Base(results, begun, undisturbed.cache, folder / "prepared", checkout, listed)
 
 
 @dataclasses.dataclass
@@ -190,9 +191,13 @@ def _wrong(case: Case, place: Place, done: Done, before: dict, after: dict, alon
         return f"refused, and yet changed: {', '.join(changed[:5])}" if changed and alone else ""
     if case.must_refuse:
         return "accepted"
-    if case.says is not None and done.words[0] == "list" and done.out != case.says:
+    if case.says is not None and done.words[0] == "list" and _anywhere(done, place) != case.says:
         return "another answer than undisturbed"
     return "" if case.free else _not_right(case, place, changed)
+
+
+def _anywhere(done: Done, place: Place) -> str:
+    return done.out.replace(str(place.results), "RESULTS")
 
 
 def _not_right(case: Case, place: Place, changed: list[str]) -> str:
