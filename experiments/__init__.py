@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
+_NO_TEXT = "claim and artefact must be plain texts"
+
+
 def experiment_names() -> tuple[str, ...]:
     """The names of the experiments, without importing what computes."""
     return tuple(summaries())
@@ -41,18 +44,16 @@ def summaries() -> dict[str, dict[str, str]]:
     for name in NAMES:
         source = (Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8", errors="replace")
         try:
-            for made in _experiments_in(source):
+            calls = list(_experiments_in(source))
+        except (SyntaxError, ValueError) as error:
+            raise UserError(_said(error, name)) from error
+        for made in calls:
+            try:
                 words = {word.arg: word.value for word in made.keywords}
                 found[name] = {about: ast.literal_eval(words[about]) for about in ("claim", "artefact")}
-        except SyntaxError as error:
-            raise UserError(_said(error, name)) from error
-        except KeyError as error:
-            raise UserError(
-                f"experiments/{name}.py, line {made.lineno}: {error.args[0]}: field required"
-            ) from error
-        except ValueError as error:
-            text = "claim and artefact must be plain texts"
-            raise UserError(f"experiments/{name}.py, line {made.lineno}: {text}: {error}") from error
+            except (KeyError, ValueError) as error:
+                reason = f"{error.args[0]}: field required" if isinstance(error, KeyError) else _NO_TEXT
+                raise UserError(f"experiments/{name}.py, line {made.lineno}: {reason}") from error
     return found
 
 
@@ -119,7 +120,8 @@ def _said(error: BaseException, name: str) -> str:
 def _line(error: BaseException, name: str) -> str:
     """The file of a module, and the last line of it that led to an error, if one did."""
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename).name == f"{name}.py"]
-    if isinstance(error, SyntaxError) and error.lineno:
+    file = str(Path(__path__[0]) / f"{name}.py")
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    if isinstance(error, SyntaxError) and error.filename in ("<unknown>", file):
         lines.append(error.lineno)
     return f"experiments/{name}.py" + (f", line {lines[-1]}" if lines else "")

@@ -96,7 +96,7 @@ def published(axes: Axes, workload: str) -> None:
         _over_one_core(axes, printed[printed.metric == "seconds_per_million_cases"])
     metric, over = SPEEDUPS[workload]
     for speed in printed[printed.metric == metric].itertuples():
-        label = f"{speed.machine} {over}, {CITED[speed.key]}"
+        label = f"{speed.machine} {over}, {CITED.get(speed.key, speed.key)}"
         axes.axhline(speed.value, ls=DOTS[workload], lw=0.9, color=house.GREY, zorder=0, label=label)
 
 
@@ -105,5 +105,5 @@ def _over_one_core(axes: Axes, speeds: pd.DataFrame) -> None:
     for marker, (name, own) in zip("xP", others, strict=False):
         sizes = (own.visible * own.hidden).to_numpy()
         times = one[1].value.to_numpy() / own.value.to_numpy()
-        label = f"{name} over one core, {CITED[own.key.iloc[0]]}"
+        label = f"{name} over one core, {CITED.get(own.key.iloc[0], own.key.iloc[0])}"
         axes.plot(sizes, times, ls="--", lw=1, color=house.GREY, marker=marker, ms=4, label=label)

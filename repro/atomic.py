@@ -24,19 +24,15 @@ def write_atomically(path: Path, content: bytes) -> None:
     with written(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent, path.name)
-        _write(path, content)
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f"{LITTER}{path.name}.{os.getpid()}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f"{LITTER}{path.name}.{os.getpid()}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(beside).chmod(0o644)
+            Path(beside).replace(path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -65,8 +61,10 @@ def _is_written(beside: Path) -> bool:
     """Whether the process whose number is in a name is another one, and still there."""
     try:
         number = int(beside.name.split(".")[-2])
+        if number <= 0:
+            return False
         os.kill(number, 0)
-    except (ValueError, IndexError, ProcessLookupError):
+    except (ValueError, IndexError, OverflowError, ProcessLookupError):
         return False
     except PermissionError:  # it is somebody else's
         return True
@@ -86,12 +84,12 @@ def check_writable(folder: Path, results: Path) -> None:
     Raises:
         UserError: if not, naming the option and the remedy.
     """
-    place = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    place = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
     reason = "" if place.is_dir() else "Not a directory"
     try:
         if not reason:
-            _write(place / ".writable", bytes(ROOM))
-            (place / ".writable").unlink(missing_ok=True)
+            with tempfile.TemporaryFile(dir=place) as probe:  # it has no name, and goes with the process
+                probe.write(bytes(ROOM))
     except OSError as error:
         reason = error.strerror
     if reason:

@@ -40,9 +40,10 @@ def table(name: str) -> pd.DataFrame:
 def _read(path: Path) -> pd.DataFrame:
     try:
         found = pd.read_csv(path, encoding="utf-8")
-        wrong = _wrong(found, path.name)
     except (OSError, ValueError) as error:  # a ParserError is one, and so is what is no UTF-8
-        wrong = " ".join(str(error).split())
+        found, wrong = pd.DataFrame(), " ".join(str(error).split())
+    else:
+        wrong = _wrong(found, path.name)
     if wrong:
         raise UserError(f"{path}: {wrong}: mend it, or restore it with `git checkout -- results/{path.name}`")
     return found

@@ -46,9 +46,10 @@ def compile_each_program_once(tmp_path_factory):
 
 
 def held():
-    """Bytes of memory that this process has now; 0 where the system does not say so in /proc."""
-    pages = STATM.read_text().split()[1] if STATM.exists() else 0
-    return int(pages) * resource.getpagesize()
+    """Bytes of memory that this process has now; the most that it had where the system does not say."""
+    if not STATM.exists():
+        return peak_memory()
+    return int(STATM.read_text(encoding="utf-8").split()[1]) * resource.getpagesize()
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,10 @@ def little_memory():
     yield
     if held() > MANY:
         give_back()
-    assert peak_memory() <= MEMORY or before > MEMORY, f"{peak_memory() / 1e9:.2f} GB of memory were taken"
+    on_cpu = jax.default_backend() == "cpu"  # the libraries of a GPU take more than all of ours
+    assert peak_memory() <= MEMORY or before > MEMORY or not on_cpu, (
+        f"{peak_memory() / 1e9:.2f} GB of memory were taken"
+    )
 
 
 @pytest.fixture

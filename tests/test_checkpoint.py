@@ -1,6 +1,7 @@
 """What an interrupted run leaves, what is made of it, and what happens to what is damaged."""
 
 import io
+import math
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from filelock import FileLock
+from refusal import refused
 from rich.console import Console
 from tiny import ROOT
 
@@ -26,9 +28,9 @@ from repro.atomic import write_atomically
 from repro.errors import UserError
 from repro.models.rbm import Units
 from repro.models.stack import random_stack
-from repro.runs.checkpoint import Checkpoints, drop_least_recent
+from repro.runs.checkpoint import Checkpoints, drop_least_recent, find_artefact, keep_artefact
 from repro.runs.lock import claim
-from repro.runs.progress import Watch
+from repro.runs.progress import FINISHED, PROCESSES, Watch, seconds_spent
 from repro.training.contrastive import Contrastive, contrastive_trainer
 from repro.training.fit import UNWATCHED, by_minibatch, fit
 
@@ -125,6 +127,7 @@ def test_the_time_left_does_not_count_compiling(single_precision, tmp_path, monk
     now = chain([1000.0] * 3, count(1060.0))  # a minute passes before the first epoch is done, then seconds
     clock = SimpleNamespace(monotonic=lambda: next(now), perf_counter=time.perf_counter)
     monkeypatch.setattr(repro.runs.progress, "time", clock)
+    monkeypatch.setattr(repro.runs.progress, "SECONDS_BETWEEN_CHECKPOINTS", math.inf)
     _, lines = resumed(tmp_path)
     left = [line.rpartition(", ")[2] for line in lines[:4]]
     assert left == ["0:00:00 left", "0:00:02 left", "0:00:01 left", "0:00:01 left"]
@@ -384,3 +387,21 @@ def test_what_is_being_written_is_there_when_the_checkpoints_are_closed(unbroken
     again = Checkpoints(tmp_path)
     assert_same(again.latest(unbroken._replace(curves={}, epochs=np.zeros(0)), print), unbroken)
     again.close()
+
+
+def test_a_damaged_log_of_a_process_is_one_line(tmp_path):
+    log = tmp_path / PROCESSES / "20260101T000000.0.1"
+    log.parent.mkdir()
+    for content in ("{", "[]", "{}", '{"seconds": "long"}', "\x00"):
+        log.write_text(content, encoding="utf-8")
+        refused(f"{log} is damaged .*: delete it", seconds_spent, tmp_path)
+
+
+def test_an_artefact_that_does_not_say_who_made_it_is_made_again(unbroken, tmp_path):
+    folder, said = tmp_path / "artefacts" / "of" / "one" / FINISHED, []
+    keep_artefact(folder, unbroken, {"began": "2026"})
+    start = unbroken._replace(epochs=np.zeros(0), seconds=np.zeros(0), curves={})
+    assert find_artefact(folder, start, said.append)[1] == {"began": "2026"} and not said
+    (folder / "made").write_bytes(b"\xff")
+    assert find_artefact(folder, start, said.append) is None
+    assert not folder.exists() and "made cannot be used" in said[0]

@@ -89,10 +89,10 @@ def test_wrong_input_is_one_line_and_exit_code_2(capsys, monkeypatch, words, say
 
 
 def test_a_results_folder_that_cannot_be_written_is_found_before_any_work(tmp_path, capsys, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(repro.atomic, "_write", full)
+    monkeypatch.setattr(repro.atomic.tempfile, "TemporaryFile", full)
     monkeypatch.setattr(repro.data, "load", lambda *_, **__: pytest.fail("began"))
     code, _, err = command(capsys, monkeypatch, "run", "mnist", "--results", tmp_path / "results")
     assert code == 2 and err.startswith(
@@ -178,9 +178,10 @@ def test_ctrl_c_is_one_line_and_exit_code_130(few_cases, tmp_path, capsys, monke
 def test_ctrl_c_is_heeded_at_any_moment(moment, tmp_path):
     program = (
         "import signal, time\nimport repro.cli.main as cli\n"
+        "from repro.cli.__main__ import main\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "class Dropped:\n  def __del__(self): signal.raise_signal(signal.SIGINT)\n"
-        f"def app(**_): {moment}\ncli.app = app\ncli.main()"
+        f"def app(**_): {moment}\ncli.app = app\nmain()"
     )
     (tmp_path / "interrupted.py").write_text(program, encoding="utf-8")
     places = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}

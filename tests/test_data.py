@@ -22,6 +22,7 @@ from repro.data import embedded
 from repro.data.mnist import recipe as mnist
 from repro.data.mnist.idx import read_idx
 from repro.data.prepared import workspace
+from repro.runs.memory import give_back
 
 RAW = Path(os.environ.get("REPRO_DATA_DIR", "no-such-folder"))
 needs_files = pytest.mark.skipif(not (RAW / "mnist").is_dir(), reason="REPRO_DATA_DIR has no mnist/")
@@ -55,6 +56,7 @@ def plain_mnist():
 @needs_files
 def test_every_pixel_and_label_of_mnist_arrives_in_its_split(mnist_cache, monkeypatch):
     monkeypatch.setenv("REPRO_CACHE_DIR", str(mnist_cache))
+    give_back()  # all of MNIST takes much
     images, labels, test_images, test_labels = plain_mnist()
     images, test_images = images.reshape(60_000, 784), test_images.reshape(10_000, 784)
     assert (

@@ -72,15 +72,15 @@ def test_processes_that_share_a_gpu_are_recorded(tmp_path, monkeypatch):
     driver.write_text("#!/bin/sh\nprintf '101\\n102\\n'\n", encoding="utf-8")
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert provenance.on_gpu() == {}  # a CPU
+    assert provenance.processes_on_gpu() == {}  # a CPU
     monkeypatch.setattr(provenance, "here", lambda: provenance.Device("a GPU", "gpu"))
-    assert provenance.on_gpu() == {"processes_on_gpu": 2}
+    assert provenance.processes_on_gpu() == {"processes_on_gpu": 2}
     for says in ("exit 9", "echo No running processes found"):
         driver.write_text(f"#!/bin/sh\n{says}\n", encoding="utf-8")
-        assert provenance.on_gpu() == {}
+        assert provenance.processes_on_gpu() == {}
     driver.unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance.on_gpu() == {}
+    assert provenance.processes_on_gpu() == {}
 
 
 def test_a_shared_gpu_is_a_busy_machine():

@@ -39,7 +39,6 @@ def test_a_program_that_nobody_calls_any_more_is_given_back():
 
 POOLS = """
 import ctypes, sys, threading
-from repro.runs.config import PrincipalComponents
 from repro.runs.memory import share_pools
 if sys.argv[1] == "shared":
     share_pools()

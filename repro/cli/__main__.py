@@ -5,6 +5,7 @@ Ctrl-C is one line while the others are still imported, and changes nothing any 
 
 import os
 import signal
+import sys
 
 STOPPED = b"repro: stopped; the same command goes on from the last record and checkpoint\n"
 
@@ -13,7 +14,9 @@ def main() -> None:
     """Run the command."""
     try:
         from repro.cli.main import main as run
+        from repro.cli.main import unheard
 
+        sys.unraisablehook = unheard
         run()
     except KeyboardInterrupt:
         os.write(2, STOPPED)

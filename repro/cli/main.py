@@ -65,7 +65,6 @@ app.add_typer(cache, name="cache")
 def main() -> None:
     """Run the command; what the user can mend is one line and exit code 2, Ctrl-C one line and 130."""
     printable()
-    sys.unraisablehook = unheard
     try:
         code = app(standalone_mode=False)
         if code == 130:  # what typer makes of Ctrl-C

@@ -123,7 +123,9 @@ def _written(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:  # of many kinds, as many as there are ways to fail
+    except Exception as error:
+        if not isinstance(error, OSError) and "os_error_code" not in str(error):
+            raise
         remedy = "make room, mend its permissions, or name another folder with --results"
         raise UserError(f"{folder} cannot be written ({_reason(error)}): {remedy}") from error
 
@@ -142,11 +144,17 @@ def find_artefact(folder: Path, start: Fitted, say: Callable[[str], None]) -> tu
     """
     if not folder.is_dir():
         return None
+    try:
+        made = json.loads((folder / "made").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        say(f"{folder / 'made'} cannot be used ({error}): what it says of is trained again")
+        shutil.rmtree(folder)
+        return None
     checkpoints = Checkpoints(folder, keep=1)
     found = checkpoints.latest(start._replace(state=Trained(start.state.params)), say)
     checkpoints.close()
     os.utime(folder.parent)
-    return (found, json.loads((folder / "made").read_text(encoding="utf-8"))) if found.n_epochs else None
+    return (found, made) if found.n_epochs else None
 
 
 def keep_artefact(folder: Path, fitted: Fitted, made: dict) -> None:

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from repro.atomic import write_atomically
-from repro.errors import OutOfTimeError
+from repro.errors import OutOfTimeError, UserError
 from repro.runs.checkpoint import Checkpoints, find_artefact, keep_artefact
 from repro.training.fit import Fitted, Monitor
 
@@ -83,9 +83,9 @@ class Watch(Monitor):
 
     def __exit__(self, *exception: object) -> None:
         try:
+            self.bar.stop()
             self._close()
             self.process.log()
-            self.bar.stop()
         finally:
             if self.handler is not None:
                 signal.signal(signal.SIGINT, self.handler)
@@ -143,7 +143,7 @@ class Watch(Monitor):
         elif finished or late or self.stop.is_set() or now - self.kept > SECONDS_BETWEEN_CHECKPOINTS:
             self.open[0].save(fitted)
             self.process.log()
-            self.kept = now
+            self.kept = time.monotonic()
         if self.stop.is_set():
             raise KeyboardInterrupt
         if late and not finished:
@@ -222,8 +222,15 @@ class Process:
 
 
 def _processes(folder: Path) -> list[dict]:
-    logs = sorted((folder / PROCESSES).glob("[!.]*"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in logs]
+    return [_logged(path) for path in sorted((folder / PROCESSES).glob("[!.]*"))]
+
+
+def _logged(path: Path) -> dict:
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        return entry | {"seconds": float(entry["seconds"])}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it") from error
 
 
 def seconds_spent(folder: Path) -> float:

@@ -86,7 +86,7 @@ def revision() -> tuple[str, bool | None]:
     return "unknown", None
 
 
-def on_gpu() -> dict[str, int]:
+def processes_on_gpu() -> dict[str, int]:
     """The processes that compute on the GPU now, this one included, as its driver counts them; nothing where
     there is no GPU, or its driver does not say.
     """
@@ -97,7 +97,7 @@ def on_gpu() -> dict[str, int]:
         found = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return {}
-    n = len([line for line in found.splitlines() if line.strip().isdigit()])
+    n = len({line.strip() for line in found.splitlines() if line.strip().isdigit()})  # each on all its GPUs
     return {"processes_on_gpu": n} if n else {}
 
 

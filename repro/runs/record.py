@@ -24,6 +24,12 @@ from repro.typed import distinctive, in_one_line
 
 ORIGIN = ("commit", "data_sha256", "platform", "device", "cores", "seeds_side_by_side", "wall_seconds")
 ORIGIN += ("load_average", "finished")
+LEAST = {
+    "cores": 1,
+    "seeds_side_by_side": 1,
+    "wall_seconds": 0,
+    "load_average": 0,
+}  # of those that are numbers
 
 
 class Record(NamedTuple):
@@ -97,6 +103,7 @@ def load_record(path: Path, folder: Path | None = None) -> Record:
         numbers = {name: _with_nan(content[name]) for name in ("metrics", "curves")}
         record = _RECORD.validate_python(Record(**content | numbers))
         lacking = [name for name in ORIGIN if name not in record.provenance]
+        lacking += [n for n, least in LEAST.items() if n not in lacking and not record.provenance[n] >= least]
     except ValidationError as error:
         raise UserError(f"{path} is not a record ({in_one_line(error)}): {remedy}") from error
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:

@@ -46,7 +46,7 @@ from repro.runs.memory import give_back
 from repro.runs.outcome import side_by_side
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch, seconds_spent
-from repro.runs.provenance import here, on_gpu, provenance, revision
+from repro.runs.provenance import here, processes_on_gpu, provenance, revision
 from repro.runs.record import Record, digest, identity, load_record, record_path, save_records
 from repro.training.optimisers import LBFGS, ConjugateGradient, HessianFree
 from repro.typed import as_json
@@ -268,6 +268,8 @@ def records(session: Session, variant: str, config: Config, seeds: Iterable[int]
         session.console.print(f"{title}: seed {seed} is already recorded, by commit {commit}")
     for together in programs(config, missing):
         _run_seeds(session, variant, config, together, title)
+    if missing and platform == "cpu":
+        give_back()
     return list(paths.values())
 
 
@@ -340,7 +342,7 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
         "processes": processes,
         "artefacts": watch.taken,
         "load_average": round(os.getloadavg()[1], 2),  # of five minutes; more than `cores`: slow clock
-        **on_gpu(),
+        **processes_on_gpu(),
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
     made = []
@@ -352,7 +354,6 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
         made.append((Record(*about, metrics, curves, None, origin), arrays))
     save_records(request.folder, made)
     watch.forget()
-    give_back()
     done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
     session.console.print(f"{title}: {done}")
 
