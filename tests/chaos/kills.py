@@ -68,7 +68,7 @@ def case(draw: random.Random, folder: Path, base: Unbroken, n_kills: int = PER_C
         kills += _script(draw, folder, results, base, due)
         if len(kills) == n_kills or any(kill.wrong for kill in kills):
             return kills
-    return kills
+    return kills + [Kill("a blow", "it came too late ten times")] * (n_kills - len(kills))
 
 
 def _script(draw: random.Random, folder: Path, results: Path, base: Unbroken, due: list[int]) -> list[Kill]:

@@ -75,7 +75,8 @@ def checkpoint(place: Place) -> Case:
     """What an interrupted run left is damaged."""
     shutil.copytree(place.base.begun, place.results)
     kept = [p for p in place.results.rglob("*") if p.is_file() and p.name != ".lock"]
-    path = place.draw.choice(sorted(kept))
+    logs = [p for p in kept if p.parent.name == "processes"]
+    path = place.draw.choice(sorted(logs if place.draw.random() < 0.2 else kept))
     place.damage(path)
     return Case(
         f"{path.relative_to(place.results)} of an interrupted run damaged",
@@ -90,7 +91,8 @@ def artefact(place: Place) -> Case:
     place.records()
     place.without(f"{CG}.*", "*.png", "*.pdf")
     kept = [p for p in (place.results / "quick" / ".artefacts").rglob("*") if p.is_file()]
-    path = place.draw.choice(sorted(kept))
+    made = [p for p in kept if p.name == "made"]
+    path = place.draw.choice(sorted(made if place.draw.random() < 0.2 else kept))
     place.damage(path)
     return Case(
         f"{path.relative_to(place.results)} damaged",
@@ -270,6 +272,7 @@ def experiment(place: Place) -> Case:
     if what == "bytes":
         what, content = damage.damaged(place.draw, content.encode())
     else:
+        assert ERRORS[what][0] in content, f"experiments/curves.py no longer has {ERRORS[what][0]}"
         content = content.replace(*ERRORS[what]).encode()
     (checkout / "experiments" / "mine.py").write_bytes(content)
     place.records()
