@@ -202,6 +202,19 @@ def test_stale_tables_are_found(recorded, capsys, monkeypatch):
     assert code == 2 and "mnist.md" in err and "`repro tables --profile quick --results " in err
 
 
+def test_the_tables_of_withdrawn_records_go(recorded, capsys, monkeypatch):
+    options = ["--profile", "quick", "--results", recorded]
+    command(capsys, monkeypatch, "tables", *options)
+    tables = recorded / "quick" / "tables"
+    for name in ("spread.md", "spread.csv", "spread_curves.csv", "mine.md"):
+        (tables / name).write_text("withdrawn", encoding="utf-8")
+    code, _, err = command(capsys, monkeypatch, "tables", "--check", *options)
+    assert code == 2 and "spread.md" in err and "mine.md" not in err
+    assert command(capsys, monkeypatch, "tables", *options)[0] == 0
+    assert not list(tables.glob("spread*")) and (tables / "mine.md").exists()
+    assert command(capsys, monkeypatch, "tables", "--check", *options)[0] == 0
+
+
 def test_list_names_every_experiment_and_what_is_recorded(recorded, capsys, monkeypatch):
     _, out, _ = command(capsys, monkeypatch, "list", "--results", recorded)
     for name, experiment in EXPERIMENTS.items():

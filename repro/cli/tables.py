@@ -27,7 +27,7 @@ def tables(
     from repro.atomic import write_atomically
     from repro.report.frame import read
     from repro.report.readme import Questions, generated
-    from repro.report.tables import tables_folder
+    from repro.report.tables import pages, tables_folder
     from repro.runs.experiment import check_profile
 
     check_profile(profile or "paper")
@@ -35,18 +35,22 @@ def tables(
     if profile is None and not frame.records and (quick := read(results, "quick")).records:
         frame = quick
     asked = Questions(experiments(None), all_claims(), RECIPE, SHARES)
-    contents = generated(frame, asked)
+    contents, folder = generated(frame, asked), tables_folder(results, frame.profile)
+    left = [path for path in pages(folder, asked.experiments) if path.exists() and path not in contents]
     stale = [
         path
         for path, text in contents.items()
         if not path.is_file() or path.read_bytes() != text.encode("utf-8")
     ]
-    if check and stale:
+    if check and stale + left:
         raise UserError(
-            f"stale: {', '.join(map(str, stale))}; "
+            f"stale: {', '.join(map(str, stale + left))}; "
             f"`repro tables --profile {frame.profile} --results {results}` rebuilds them"
         )
     for path in stale:
         write_atomically(path, contents[path].encode("utf-8"))
         console.print(f"wrote {path}")
-    console.print(f"{len(contents)} files up to date, tables in {tables_folder(results, frame.profile)}")
+    for path in left:
+        path.unlink()
+        console.print(f"removed {path}: its experiment has no records")
+    console.print(f"{len(contents)} files up to date, tables in {folder}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,15 @@ def build(frame: Frame, experiments: Mapping[str, Any]) -> dict[Path, str]:
         rows, points = table[table.experiment == name], against_time[against_time.experiment == name]
         if rows.empty:
             continue
-        contents[folder / f"{stem(name)}.csv"] = csv(rows)
-        contents[folder / f"{stem(name)}_curves.csv"] = csv(points)
-        contents[folder / f"{stem(name)}.md"] = markdown(rows, name, _note(frame, experiment))
+        made = csv(rows), csv(points), markdown(rows, name, _note(frame, experiment))
+        contents |= dict(zip(pages(folder, [name]), made, strict=True))
     return contents
+
+
+def pages(folder: Path, experiments: Iterable[str]) -> list[Path]:
+    """The files of each experiment, whether they are there or not."""
+    ends = (".csv", "_curves.csv", ".md")
+    return [folder / f"{stem(name)}{end}" for name in experiments for end in ends]
 
 
 def stem(experiment: str) -> str:
