@@ -143,6 +143,14 @@ def test_a_device_that_is_not_there_is_one_line_before_any_work(tmp_path, platfo
     assert found.stderr.startswith(f"repro: JAX_PLATFORMS={platform}: JAX sees no such device here: unset it")
 
 
+def test_flags_that_the_compiler_refuses_are_one_line_before_any_work(tmp_path):
+    asked = [sys.executable, "-m", "repro.cli", "run", "mnist", "--results", tmp_path / "results"]
+    environment = os.environ | {"XLA_FLAGS": "--xla_nonsense=1"}
+    found = subprocess.run(asked, env=environment, capture_output=True, text=True)
+    assert found.returncode == 2 and found.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
+    assert found.stderr.startswith("repro: XLA_FLAGS=--xla_nonsense=1: Unknown flag in XLA_FLAGS: ")
+
+
 def test_a_precision_is_handed_on(tmp_path, capsys, monkeypatch):
     seen = []
     monkeypatch.setattr(repro.runs.run, "check", lambda experiment, request: seen.append(request.precision))

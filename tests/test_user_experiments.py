@@ -138,15 +138,19 @@ def test_a_damaged_table_of_published_numbers_is_one_line(typed, damage, says):
 
 
 STOPPED = """
-import sys
+import signal, sys
 from importlib.abc import MetaPathFinder
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 target = sys.argv[1]
 
 class CtrlC(MetaPathFinder):
     def find_spec(self, name, *_):
         if name == target:
-            raise KeyboardInterrupt
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("initialization failed")  # as extensions in C do
 
 sys.meta_path.insert(0, CtrlC())
 from repro.cli.__main__ import main

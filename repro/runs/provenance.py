@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -32,8 +33,10 @@ def here() -> Device:
     """The first device that JAX sees; a processor as it names itself.
 
     Raises:
-        UserError: if it sees none of the kind that is asked for.
+        UserError: if it sees none of the kind that is asked for, or its compiler refuses XLA_FLAGS.
     """
+    if flags := os.environ.get("XLA_FLAGS"):
+        _check(flags)
     try:
         device = jax.devices()[0]
     except (RuntimeError, AssertionError) as error:
@@ -41,6 +44,20 @@ def here() -> Device:
         remedy = "unset it, or install the JAX of that device (README.md, Full scale)"
         raise UserError(f"JAX_PLATFORMS={asked}: JAX sees no such device here: {remedy}") from error
     return Device(cpu_name() if device.platform == "cpu" else device.device_kind, device.platform)
+
+
+@lru_cache
+def _check(flags: str) -> None:
+    """Have another process try the flags: one that does not know them is ended by the compiler.
+
+    Raises:
+        UserError: if it is.
+    """
+    words = [sys.executable, "-c", "import jax; jax.devices()"]
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode and "XLA_FLAGS" in done.stderr:
+        said = next(line for line in done.stderr.splitlines() if "XLA_FLAGS" in line)
+        raise UserError(f"XLA_FLAGS={flags}: {said.partition('] ')[2] or said}: mend or unset it")
 
 
 def provenance(data_source: str, data_checksum: str, **more: Any) -> dict[str, Any]:
