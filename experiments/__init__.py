@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
-_NO_TEXT = "claim and artefact must be plain texts"
-
-
 def experiment_names() -> tuple[str, ...]:
     """The names of the experiments, without importing what computes."""
     return tuple(summaries())
@@ -52,7 +49,11 @@ def summaries() -> dict[str, dict[str, str]]:
                 words = {word.arg: word.value for word in made.keywords}
                 found[name] = {about: ast.literal_eval(words[about]) for about in ("claim", "artefact")}
             except (KeyError, ValueError) as error:
-                reason = f"{error.args[0]}: field required" if isinstance(error, KeyError) else _NO_TEXT
+                reason = (
+                    f"{error.args[0]}: field required"
+                    if isinstance(error, KeyError)
+                    else "claim and artefact must be plain texts"
+                )
                 raise UserError(f"experiments/{name}.py, line {made.lineno}: {reason}") from error
     return found
 

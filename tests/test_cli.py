@@ -290,6 +290,14 @@ def test_a_results_folder_without_room_is_found_before_any_work(tmp_path, capsys
     assert err.startswith(f"repro: --results {tmp_path} cannot be written to (File too large): name another")
 
 
+def test_a_results_folder_that_is_a_link_to_nowhere_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(repro.data, "load", lambda *_, **__: pytest.fail("began"))
+    (tmp_path / "file").touch()
+    (tmp_path / "results").symlink_to(tmp_path / "file" / "nowhere")
+    code, _, err = command(capsys, monkeypatch, "run", "mnist", "--results", tmp_path / "results")
+    assert code == 2 and err.count("\n") == 1 and "cannot be written to (Not a directory)" in err
+
+
 def test_a_shell_completes_experiments_without_importing_what_computes():
     asked = {"_REPRO_COMPLETE": "complete_bash", "COMP_WORDS": "repro run c", "COMP_CWORD": "2"}
     code = "import sys; sys.modules['jax'] = None; from repro.cli.main import app; app(prog_name='repro')"

@@ -92,6 +92,12 @@ def test_a_copy_or_a_record_under_another_name_is_no_second_seed(folder, place):
     refused(folder, "is a record of mnist/pca.seed0.01234567.json: delete it, or move it there")
 
 
+@pytest.mark.parametrize(("name", "value"), [("seeds_side_by_side", 0), ("cores", 0), ("wall_seconds", "x")])
+def test_a_record_whose_clock_cannot_be_reckoned_with_is_refused(tmp_path, name, value):
+    save_records(tmp_path, [(made(provenance=ORIGIN | {name: value}), {})])
+    refused(tmp_path, "is not a record")
+
+
 def test_arrays_that_are_missing_or_others_are_refused(folder):
     path = path_of(folder)
     record = load_record(path)

@@ -54,7 +54,8 @@ def _check(flags: str) -> None:
         UserError: if it is.
     """
     words = [sys.executable, "-c", "import jax; jax.devices()"]
-    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+    little = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # of a GPU's memory
+    done = subprocess.run(words, env=little, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode and "XLA_FLAGS" in done.stderr:
         said = next(line for line in done.stderr.splitlines() if "XLA_FLAGS" in line)
         raise UserError(f"XLA_FLAGS={flags}: {said.partition('] ')[2] or said}: mend or unset it")

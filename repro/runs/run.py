@@ -253,8 +253,8 @@ def records(session: Session, variant: str, config: Config, seeds: Iterable[int]
         UserError: if one of them is of another configuration, which had these for its defaults.
     """
     experiment, request, platform = session.experiment, session.request, jax.devices()[0].platform
-    known = known_checksum(request, config.data)
-    of = identity(config, known or session.data(config.data).checksum, platform)
+    registered = known_checksum(request, config.data)
+    of = identity(config, registered or session.data(config.data).checksum, platform)
     paths = {n: record_path(request.folder, experiment.name, variant, n, of) for n in seeds}
     missing = [seed for seed, path in paths.items() if not path.exists()]
     title = f"{experiment.name}/{variant}" + (", choice of the rate" if isinstance(config, Tuning) else "")
@@ -359,7 +359,7 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
 
 
 def _name(title: str, seeds: list[int], tally: Tally | None) -> str:
-    """What a program is called while it goes on: variant, seeds, and the how-manieth of the command it is."""
+    """What a program is called while it goes on: variant, seeds, and which of the command's programs."""
     shown = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     name = f"{title}, seed{'s' * (len(seeds) > 1)} {shown}"
     if tally is None:
