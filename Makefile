@@ -24,7 +24,7 @@ reproduce: $(READY)  ## run every experiment in the quick profile, then its tabl
 	  test $$surprises -eq 0 -o $$surprises -eq 3 && $(BIN)/repro tables --profile quick && $(BIN)/repro figures --profile quick && \
 	  echo "records, tables and figures are in results/quick" && exit $$surprises
 
-test: $(READY)  ## run the proofs (about nine minutes on two quiet cores)
+test: $(READY)  ## run the proofs (about eight minutes on two quiet cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 chaos: $(READY)  ## kill it at 100 moments, feed it 200 damaged inputs: nothing is lost (a quarter of an hour; SEED=7)

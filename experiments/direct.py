@@ -140,11 +140,11 @@ def quick(config):
     if config not in QUICK:
         return None
     if isinstance(config.optimiser, KFAC):
-        return replace(config, budget=Epochs(QUICK[config]), n_reports=None, batch_size=100)
+        return replace(config, budget=Epochs(QUICK[config]), n_reports=5, batch_size=100)
     if isinstance(config.optimiser, Nesterov):
         return quick_nesterov(config, QUICK[config])
     rates = config.tuning and Rates(config.tuning.candidates[1:3], n_epochs=(1,))
-    config = replace(config, budget=Epochs(QUICK[config]), n_reports=None, tuning=rates)
+    config = replace(config, budget=Epochs(QUICK[config]), n_reports=5, tuning=rates)
     return shorter(config, pretraining=6)
 
 
@@ -152,7 +152,7 @@ def quick_nesterov(config: Autoencoding, n_epochs: int = 40) -> Autoencoding:
     """The run with so many epochs of small minibatches, and the two largest rates compared after one."""
     assert config.tuning is not None
     rates = Rates(config.tuning.candidates[2:4], n_epochs=(1,))
-    return replace(config, budget=Epochs(n_epochs), n_reports=None, batch_size=50, tuning=rates)
+    return replace(config, budget=Epochs(n_epochs), n_reports=8, batch_size=50, tuning=rates)
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py

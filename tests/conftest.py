@@ -1,17 +1,15 @@
 """The strict switches of every test, and the small asymmetric RBMs they share."""
 
 import os
-import resource
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from several import made_up
-from tiny import MNIST, QUIET, cut, tiny
+from tiny import MNIST, QUIET, SOON, cut, tiny
 
 import repro.data
 from repro.errors import DataUnavailableError, UserError
@@ -19,14 +17,16 @@ from repro.models.rbm import RBM
 from repro.runs.memory import give_back, peak_memory, share_pools
 from repro.runs.run import Request, run
 
-STATM = Path("/proc/self/statm")
-MANY, MEMORY = 0.9e9, 1.5e9  # bytes that a worker keeps from test to test, and that it may take
+MANY, MEMORY = 1_000_000_000, 1.5e9  # bytes that a worker keeps from test to test, and that it may take
 
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))  # one for each worker: two JAX programs on the same cores crawl
     os.sched_setaffinity(0, {cores[int(os.environ["PYTEST_XDIST_WORKER"][2:]) % len(cores)]})
 
 share_pools()
+with pytest.MonkeyPatch.context() as patch:  # for this process alone: XLA looks once
+    patch.setenv("XLA_FLAGS", f"{os.environ.get('XLA_FLAGS', '')} {SOON}")
+    jax.devices()
 jax.config.update("jax_enable_x64", True)  # tests only; experiments run in float32
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -40,25 +40,19 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_each_program_once(tmp_path_factory):
-    """Most of a test's time is compiling; programs that recur are taken from a cache of this session."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-def held():
-    """Bytes of memory that this process has now; the most that it had where the system does not say."""
-    if not STATM.exists():
-        return peak_memory()
-    return int(STATM.read_text(encoding="utf-8").split()[1]) * resource.getpagesize()
+    """Programs that recur are taken from a cache of this session, which all its workers share."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    jax.config.update("jax_compilation_cache_dir", str(shared / "programs"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 @pytest.fixture(autouse=True)
 def little_memory():
-    """Programs pile up from test to test: when they are many they go. No test may take more than MEMORY."""
+    """What tests leave is given back. No test may take more than MEMORY."""
     before = peak_memory()
     yield
-    if held() > MANY:
-        give_back()
+    give_back(above=MANY)
     on_cpu = jax.default_backend() == "cpu"  # the libraries of a GPU take more than all of ours
     assert peak_memory() <= MEMORY or before > MEMORY or not on_cpu, (
         f"{peak_memory() / 1e9:.2f} GB of memory were taken"

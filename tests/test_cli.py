@@ -271,6 +271,14 @@ def test_what_a_terminal_has_no_letter_for_is_a_question_mark(encoding, tmp_path
     assert (found.returncode, found.stderr) == (0, b"") and b"?" in found.stdout
 
 
+def test_files_are_in_utf_8_whatever_the_locale():
+    """The committed tables and README are full of other letters. (ruff: every open names its encoding.)"""
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    asked = [sys.executable, "-m", "repro.cli", "tables", "--check"]
+    found = subprocess.run(asked, cwd=ROOT, env=os.environ | ascii_alone, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "") and " files up to date" in found.stdout
+
+
 def test_a_disk_that_is_full_when_a_record_is_written_is_one_line(few_cases, tmp_path, capsys, monkeypatch):
     def full(folder, _):
         raise OSError(errno.ENOSPC, "No space left on device", str(folder))

@@ -7,6 +7,7 @@ import sys
 import jax
 import numpy as np
 from made_frames import record
+from tiny import SOON
 
 from experiments import mnist
 from repro.report.frame import facts
@@ -40,7 +41,7 @@ np.savez(sys.argv[2], **found, **choice.metrics)
 
 def run(n_devices, path):
     """Four seeds of some arms, in a process that has so many devices."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={n_devices}"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {SOON} --xla_force_host_platform_device_count={n_devices}"
     environment = os.environ | {
         "XLA_FLAGS": flags,
         "JAX_PLATFORMS": "cpu",

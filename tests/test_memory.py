@@ -12,9 +12,10 @@ import pytest
 from several import experiment
 from tiny import QUIET, ROOT
 
+import repro.runs.memory
 import repro.runs.run
 from repro.runs.config import PrincipalComponents
-from repro.runs.memory import give_back, peak_memory
+from repro.runs.memory import give_back, held, peak_memory
 from repro.runs.run import Request, run
 
 
@@ -33,8 +34,20 @@ def test_a_program_that_nobody_calls_any_more_is_given_back():
     once = jax.jit(double)
     once(jnp.ones(3))
     assert once._cache_size() == 1
-    give_back()
+    give_back(above=2 * held())
+    assert once._cache_size() == 1
+    give_back(above=held() // 2)
     assert once._cache_size() == 0
+
+
+def test_what_was_freed_goes_before_programs_do(monkeypatch):
+    once = jax.jit(lambda x: 3 * x)
+    once(jnp.ones(3))
+    monkeypatch.setattr(repro.runs.memory, "_trim", lambda: freed.clear())
+    freed = [np.ones(50_000_000, np.uint8) for _ in range(8)]
+    before = held()
+    give_back(above=before - 1)
+    assert held() < 0.9 * before and once._cache_size() == 1
 
 
 POOLS = """

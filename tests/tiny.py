@@ -16,6 +16,7 @@ EXPERIMENTS = all_experiments()
 MNIST = EXPERIMENTS["mnist"]
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = Console(quiet=True)
+SOON = "--xla_backend_optimization_level=0"  # most of a test's time is compiling
 
 
 @contextmanager

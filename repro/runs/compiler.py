@@ -21,7 +21,7 @@ from repro.runs.checkpoint import drop_least_recent
 from repro.runs.provenance import here, processor
 
 PROGRAM_BYTES = 2 * 2**30  # of compiled programs; beyond, the least recently used go
-WORTH_KEEPING = 0.2  # seconds; what compiles faster is not kept
+WORTH_KEEPING = 0.01  # seconds; what compiles faster is not kept
 
 
 def programs_dir() -> Path:

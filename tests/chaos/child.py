@@ -57,7 +57,7 @@ def obey(order: Order) -> None:
         runpy.run_module("repro.cli", run_name="__main__", alter_sys=True)
     finally:
         if count:
-            Path(order.folder, "changes").write_text(str(count[0]))
+            Path(order.folder, "changes").write_text(str(count[0]), encoding="utf-8")
 
 
 def _strike(order: Order) -> list[int]:
