@@ -16,7 +16,8 @@ EXPERIMENTS = all_experiments()
 MNIST = EXPERIMENTS["mnist"]
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = Console(quiet=True)
-SOON = "--xla_backend_optimization_level=0"  # most of a test's time is compiling
+# most of a test's time is compiling: XLA optimises little, and without MLIR   [jaxlib 0.10; both may go]
+SOON = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 
 @contextmanager
