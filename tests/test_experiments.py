@@ -117,3 +117,18 @@ def test_pca_of_the_real_digits_reads_the_published_number():
     for n_components, error in ((30, 13.866), (0, 52.897), (2, 43.645)):
         outcome = run_pca(PrincipalComponents("mnist", n_components), data, jax.random.key(0)[None])
         np.testing.assert_allclose(outcome.metrics["test_squared_error"], [error], atol=5e-4)
+
+
+def test_checkpoints_go_that_a_killed_process_left_beside_its_record(recorded):
+    """All that is requested is recorded already; another run has only begun."""
+    asked = Request(seeds=3, only=("glorot-cg",), results=recorded)
+    [first, *_] = sorted(recorded.rglob("glorot-cg.seed0.*.json"))
+    of = first.name.split(".")[-2]
+    left = [
+        recorded / "quick" / ".checkpoints" / f"mnist.{of}.{'0' * 8}.{seeds}.v1"
+        for seeds in ("0", "0-1", "0-9")
+    ]
+    for folder in left:
+        (folder / "layer1").mkdir(parents=True)
+    run(tiny(MNIST), asked, QUIET)
+    assert [folder.exists() for folder in left] == [False, False, True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -266,6 +267,7 @@ def records(session: Session, variant: str, config: Config, seeds: Iterable[int]
             )
         commit = record.provenance["commit"][:8]
         session.console.print(f"{title}: seed {seed} is already recorded, by commit {commit}")
+    forget_recorded(request.folder)
     for together in programs(config, missing):
         _run_seeds(session, variant, config, together, title)
     if missing and platform == "cpu":
@@ -398,6 +400,15 @@ def checkpoints(
     whole = digest(as_json(config))[:8]
     name = f"{experiment.name}.{of}.{whole}.{'-'.join(map(str, seeds))}.v{FORMAT_VERSION}"
     return request.folder / ".checkpoints" / name
+
+
+def forget_recorded(folder: Path) -> None:
+    """Remove checkpoints of runs that are recorded: who wrote the records was killed before that."""
+    for left in (folder / ".checkpoints").glob("*.*.*.*.v*"):
+        *experiment, of, _, seeds, _ = left.name.split(".")
+        place = folder / ".".join(experiment)
+        if all(any(place.rglob(f"*.seed{seed}.{of}.json")) for seed in seeds.split("-")):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def diverged(experiment: Experiment, paths: list[Path]) -> list[str]:
