@@ -17,6 +17,7 @@ ROOMS = [
     "training",
     "evaluation",
     "runs",
+    "estimators",
     "timing",
 ]
 ROOMS += ["report", "cli"]

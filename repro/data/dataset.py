@@ -43,6 +43,11 @@ class Dataset:
     vocabulary: tuple[str, ...] = ()  # the words that the inputs count
 
     @property
+    def labelled(self) -> bool:
+        """Whether the test cases are of several classes."""
+        return len(set(self.test.labels.tolist())) > 1
+
+    @property
     def full_train(self) -> Cases:
         """The training and the validation cases, in that order."""
         labels = np.concatenate([self.train.labels, self.valid.labels])

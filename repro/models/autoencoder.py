@@ -92,10 +92,11 @@ def reconstruct(
     architecture: Architecture, params: nnx.State, x: Float[Array, "*batch V"]
 ) -> Float[Array, "*batch V"]:
     """What the network makes of x: probabilities of pixels or words, or means of real inputs."""
-    return _mean(architecture.visible, network(architecture, params)(x))
+    return mean(architecture.visible, network(architecture, params)(x))
 
 
-def _mean(visible: VisibleKind, output: Float[Array, "*batch V"]) -> Float[Array, "*batch V"]:
+def mean(visible: VisibleKind, output: Float[Array, "*batch V"]) -> Float[Array, "*batch V"]:
+    """What outputs stand for: probabilities of pixels or words, or means of real inputs."""
     if visible == "count":
         return jax.nn.softmax(output)
     return output if visible == "real" else jax.nn.sigmoid(output)
@@ -110,7 +111,7 @@ def errors(visible: VisibleKind, output: Float[Array, " V"], x: Float[Array, " V
     """
     if visible == "count":
         x = x / jnp.maximum(jnp.sum(x), 1)
-    found = {"squared_error": jnp.sum((x - _mean(visible, output)) ** 2)}
+    found = {"squared_error": jnp.sum((x - mean(visible, output)) ** 2)}
     if visible == "count":
         found["cross_entropy"] = optax.softmax_cross_entropy(output, x)
     if visible == "binary":

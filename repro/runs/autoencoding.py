@@ -18,7 +18,7 @@ from repro.data.dataset import Cases, Dataset
 from repro.errors import UserError
 from repro.evaluation.reconstruction import scores
 from repro.models import initialise
-from repro.models.autoencoder import Architecture, network, random_network, reconstruct, unroll
+from repro.models.autoencoder import Architecture, network, random_network, reconstruct, to_layers, unroll
 from repro.models.stack import random_stack, stack_units
 from repro.runs.config import Autoencoding, FanIn, Flops, Gaussian, Glorot, He, Pretrained, Sparse
 from repro.runs.outcome import Outcome, cases_of, for_each, on_device, pictures, retrieval
@@ -73,8 +73,9 @@ def autoencode(
     clock = {name: for_each(keys, value) for name, value in clock.items()}
     curves = {**started.curves, **fitted.curves, **cost, **clock}
     encode, decode = codes_and_reconstructions(architecture, fitted.state.params)
-    found = retrieval(data, encode) if data.kind == "count" else {}
-    return Outcome(metrics | found, curves, pictures(data, decode, encode))
+    found = retrieval(data, encode) if data.kind == "count" and data.labelled else {}
+    layers = to_layers(architecture, fitted.state.params)
+    return Outcome(metrics | found, curves, pictures(data, decode, encode), layers)
 
 
 def in_order(config: Autoencoding, train: Cases) -> Cases:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from repro.data.dataset import Cases, Dataset, Inputs
 from repro.evaluation.retrieval import precision
+from repro.models.autoencoder import Layer
 from repro.runs.config import LearnsFrom
 from repro.training.counts import Counts, counts_of
 
@@ -26,6 +27,7 @@ class Outcome(NamedTuple):
     metrics: dict[str, np.ndarray]  # [S]: scores and costs at the end, units in the name
     curves: dict[str, np.ndarray]  # [S, epochs]
     arrays: dict[str, np.ndarray]  # [S, ...]: what the figures show
+    layers: Sequence[Layer] = ()  # of a trained network, inputs to outputs: weights [S I O] and biases [S O]
 
 
 def side_by_side() -> bool:
@@ -107,6 +109,14 @@ def codes(data: Dataset, encode: Callable) -> dict[str, np.ndarray]:
         about = {"class_names": data.classes, "class_sizes": sizes}
         shown |= {name: np.array([value] * len(found)) for name, value in about.items()}
     return shown
+
+
+def weights(layers: Sequence[Layer], i: int) -> dict[str, np.ndarray]:
+    """The layers of the i-th seed by name, `weights_0` and `biases_0` those of the lowest."""
+    names = {}
+    for depth, (matrix, biases) in enumerate(layers):
+        names |= {f"weights_{depth}": np.asarray(matrix[i]), f"biases_{depth}": np.asarray(biases[i])}
+    return names
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ from repro.runs.config import (
 from repro.runs.experiment import Experiment, check_profile, shrunk
 from repro.runs.lock import claim
 from repro.runs.memory import give_back
-from repro.runs.outcome import side_by_side
+from repro.runs.outcome import side_by_side, weights
 from repro.runs.programs import PROGRAMS
 from repro.runs.progress import Watch, seconds_spent
 from repro.runs.provenance import here, processes_on_gpu, provenance, revision
@@ -69,6 +69,7 @@ class Request:
     precision: Precision | None = None  # of an accelerator's products; None: what suffices
     data_dir: Path | None = None
     results: Path = Path("results")
+    own: Dataset | None = None  # the user's, which every variant learns from, and whose networks are kept
 
     @property
     def folder(self) -> Path:
@@ -101,6 +102,9 @@ class Session(NamedTuple):
 def loader(request: Request) -> Callable[[str], Dataset]:
     """What loads the data of a request by name; it keeps the data set it loaded last."""
     revision()
+    if request.own is not None:
+        own = request.own
+        return lambda name: own
     load = partial(repro.data.load, embedded=request.profile == "quick", data_dir=request.data_dir)
     return lru_cache(maxsize=1)(load)
 
@@ -244,6 +248,8 @@ def seeds_of(experiment: Experiment, request: Request, config: Config) -> range:
 
 def known_checksum(request: Request, data: str) -> str:
     """Of a data set, without loading it; empty if none is registered and it is not prepared."""
+    if request.own is not None:
+        return request.own.checksum
     return repro.data.checksum(data, embedded=request.profile == "quick")
 
 
@@ -352,6 +358,7 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
         metrics = {name: float(value[i]) for name, value in outcome.metrics.items()}
         curves = {name: np.asarray(value[i], float).tolist() for name, value in outcome.curves.items()}
         arrays = {name: value[i] for name, value in outcome.arrays.items()}
+        arrays |= weights(outcome.layers, i) if request.own else {}
         about = experiment.name, variant, request.profile, seed, of, as_json(config)
         made.append((Record(*about, metrics, curves, None, origin), arrays))
     save_records(request.folder, made)
