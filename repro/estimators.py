@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -39,7 +39,7 @@ from repro.models.autoencoder import (
 from repro.runs.autoencoding import finetune, length_of, start
 from repro.runs.compare import OPTIMISERS, SEARCHING, STARTS, batch_sizes, pretraining
 from repro.runs.config import BY_KIND, Autoencoding, Epochs, Network, Pretrained, Start
-from repro.runs.outcome import on_device, weights
+from repro.runs.outcome import ENCODED, on_device, weights
 from repro.shapes import VisibleKind
 from repro.training.compiling import jitted
 from repro.training.contrastive import Contrastive
@@ -90,9 +90,12 @@ class _Reconstructing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def transform(self, X):
         """The codes [N C] of cases [N V], float32."""
-        inputs = self._inputs(X)
-        dense = inputs.toarray() if isinstance(inputs, csr_array) else inputs
-        return np.asarray(self._program.encode(self._params, dense))
+        inputs, params, blocks = self._inputs(X), self._params, []
+        for i in range(0, sizes(inputs)[0], ENCODED):
+            some = inputs[i : i + ENCODED]
+            dense = some.toarray() if isinstance(some, csr_array) else some
+            blocks.append(np.asarray(self._program.encode(params, dense)))
+        return np.concatenate(blocks)
 
     def inverse_transform(self, X):
         """What codes [N C] stand for [N V], in the units of the cases; of counts the words' probabilities.
@@ -280,6 +283,24 @@ class StackedRBM(_Reconstructing):
         return Autoencoding(data="cases", network=Network(tuple(self.widths)), start=Pretrained(schedule))
 
 
+def of_run(
+    config: Autoencoding, seed: int, arrays: Mapping[str, np.ndarray], scaling: Scaling
+) -> DeepAutoencoder:
+    """The network of a recorded run, whose `weights` are among its arrays, as an estimator."""
+    made = DeepAutoencoder(
+        config.network.widths,
+        kind=scaling.kind,
+        start=config.start,
+        optimiser=config.optimiser,
+        activation=config.network.activation,
+        batch_size=config.batch_size,
+        l2=config.l2,
+        random_state=seed,
+    )
+    _fill(made, arrays, scaling, config.network.activation, seed)
+    return made
+
+
 def load(path: str | Path) -> DeepAutoencoder | StackedRBM:
     """The estimator that was saved in a file; nothing is unpickled.
 
@@ -294,19 +315,27 @@ def load(path: str | Path) -> DeepAutoencoder | StackedRBM:
         made = {kind.__name__: kind for kind in (DeepAutoencoder, StackedRBM)}[about["estimator"]](
             **parameters
         )
-        made.scaling_ = Scaling(about["kind"], found["offset"], found["unit"], about["said"])
-        n_layers = sum(name.startswith("weights_") for name in found)
-        made.layers_ = [(found[f"weights_{i}"], found[f"biases_{i}"]) for i in range(n_layers)]
-        widths = tuple(len(w) for w, _ in made.layers_[: n_layers // 2 + 1])
-        made.architecture_ = Architecture(widths, about["kind"], about["activation"])
-        made.curves_ = {name[6:]: curve for name, curve in found.items() if name.startswith("curve_")}
-        vars(made).update(seed_=about["seed"], n_features_in_=widths[0])
+        scaling = Scaling(about["kind"], found["offset"], found["unit"], about["said"])
+        _fill(made, found, scaling, about["activation"], about["seed"])
         if about["columns"]:
             vars(made).update(feature_names_in_=np.array(about["columns"], object))
     except (OSError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} is no saved estimator ({said}): save one with its method `save`") from error
     return made
+
+
+def _fill(
+    made: _Reconstructing, arrays: Mapping[str, np.ndarray], scaling: Scaling, units: Activation, seed: int
+) -> None:
+    """What fitting would have given it, from its weights."""
+    n_layers = sum(name.startswith("weights_") for name in arrays)
+    made.layers_ = [(arrays[f"weights_{i}"], arrays[f"biases_{i}"]) for i in range(n_layers)]
+    widths = tuple(len(w) for w, _ in made.layers_[: n_layers // 2 + 1])
+    made.architecture_ = Architecture(widths, scaling.kind, units)
+    made.curves_ = {name[6:]: curve for name, curve in arrays.items() if name.startswith("curve_")}
+    made.scaling_ = scaling
+    vars(made).update(seed_=seed, n_features_in_=widths[0])
 
 
 ESTIMATORS = {kind.__name__: kind for kind in (DeepAutoencoder, StackedRBM)}

@@ -16,19 +16,24 @@ from repro.report.frame import Frame
 
 COLUMNS = {"squared error": 0.85, "(published)": 1.52, "epochs": 2.0, "n": 2.25}  # inches behind the images
 LEFT = 0.98  # inches
-DOTS, SCALE = 200, 2  # dots per inch of a PNG; dots a pixel
+DOTS, WIDE = 200, 620  # dots per inch of a PNG; dots that a row of images may be wide
 GAP = 3  # white pixels between images
 
 
 @house.style()
-def draw(frame: Frame, experiment: str, noun: str, variants: list[str]) -> Figure:
-    """A row of test images, called `noun`, and one of reconstructions for each variant that has been run."""
+def draw(
+    frame: Frame, experiment: str, noun: str, variants: list[str], shape: tuple[int, int] | None = None
+) -> Figure:
+    """A row of test images, called `noun`, and one of reconstructions for each variant that has been run; the
+    images have so many rows and columns, or are square.
+    """
     table = of_variants(frame, experiment, variants)
     rows = pictured(frame, table)
     same_images(rows)
-    images = _images(rows)
+    images = _images(rows, shape)
     mosaic, look = _mosaic(images)
-    high, wide = (SCALE * n / DOTS for n in mosaic.shape)
+    scale = _dots(mosaic.shape[1])
+    high, wide = (scale * n / DOTS for n in mosaic.shape)
     above = 0.4 + (0.14 if frame.small else 0)
     tall = round(DOTS * (high + above + 0.05)) / DOTS
     figure = Figure(figsize=(6.5, tall))
@@ -61,12 +66,16 @@ def verdict(table: pd.DataFrame) -> str:
     return f"{lowest}, not the autoencoder"
 
 
-def _images(rows: list[Picture]) -> np.ndarray:
+def _dots(width: int) -> float:
+    """Dots a pixel: whole ones, unless images are wider than there is room for."""
+    return WIDE // width or WIDE / width
+
+
+def _images(rows: list[Picture], shape: tuple[int, int] | None) -> np.ndarray:
     """Test images, then each row's reconstructions: [row, image, pixel, pixel]."""
     inputs = rows[0].arrays["example_inputs"]
     images = np.stack([inputs, *(row.arrays["example_reconstructions"] for row in rows)])
-    side = isqrt(images.shape[-1])
-    return images.reshape(*images.shape[:2], side, side)
+    return images.reshape(*images.shape[:2], *(shape or [isqrt(images.shape[-1])] * 2))
 
 
 def _mosaic(images: np.ndarray) -> tuple[np.ndarray, dict]:
@@ -90,7 +99,8 @@ def _names(rows: list[Picture]) -> list[str]:
 
 
 def _name(score, table: pd.DataFrame) -> str:
-    name = "autoencoder" if arms.family(score) == "pretrained" else arms.label(score)
+    alone = [arms.family(row) for row in table.itertuples()].count("pretrained") == 1
+    name = "autoencoder" if alone and arms.family(score) == "pretrained" else arms.label(score)
     return f"{name}-{score.code_size}" if table.code_size.nunique() > 1 else name
 
 

@@ -34,14 +34,14 @@ def corpus(frame: Frame) -> str:
 
 
 @house.style()
-def draw(frame: Frame, own: pd.DataFrame, what: str, *more: str) -> Figure:
+def draw(frame: Frame, own: pd.DataFrame, what: str, *more: str, experiment: str = "documents") -> Figure:
     """The fraction of the first 1, 3, 7, ... retrieved documents that are of the query's class: a line for
     each variant among these rows of the frame, the best at rank 1 first, with the 95 % interval over seeds as
     a band; and the level of chance. `what` the rows are of, and what `more` the line above says.
     """
     tables = {k: scores(frame, precision_at(k), among=own) for k in RANKS}
     tables = {k: table for k, table in tables.items() if len(table)}  # not more than there are documents
-    require(frame, own[own.metric == precision_at(1)], "documents", what)
+    require(frame, own[own.metric == precision_at(1)], experiment, what)
     first = tables[1].sort_values("value", ascending=False, kind="stable")
     figure = Figure(figsize=(6.5, 3.4), layout="constrained")
     axes = figure.subplots()
@@ -49,7 +49,7 @@ def draw(frame: Frame, own: pd.DataFrame, what: str, *more: str) -> Figure:
         rows = pd.concat([select(table, variant=score.variant) for table in tables.values()])
         look = look._replace(label=f"{look.label}\n{effort(score)}")
         lines.scored(axes, look, score.variant, tables, rows)
-    level = chance(frame, first["data"].iloc[0])
+    level = chance(frame, first["data"].iloc[0], experiment)
     if level:
         axes.axhline(level, color=house.GREY, lw=0.8, ls=(0, (6, 4)), label=f"by chance\n{level:.2f}")
     axes.set_xscale("function", functions=(lambda k: np.log2(k + 1), lambda x: 2**x - 1))
@@ -61,11 +61,11 @@ def draw(frame: Frame, own: pd.DataFrame, what: str, *more: str) -> Figure:
     return figure
 
 
-def chance(frame: Frame, data: str) -> float | None:
+def chance(frame: Frame, data: str, experiment: str = "documents") -> float | None:
     """The fraction of all other test documents that are of a document's class, averaged over documents; None
     if no record says how large the classes are.
     """
-    for path in select(frame.runs, experiment="documents", data=data).path:
+    for path in select(frame.runs, experiment=experiment, data=data).path:
         arrays = frame.arrays(path)
         if "class_sizes" in arrays:
             n = arrays["class_sizes"].astype(float)

@@ -63,7 +63,7 @@ def counted(n: Any, noun: str) -> str:
 def about(scores: pd.DataFrame, *more: str) -> str:
     """The line that every figure has: data, length, n and device of what it shows, and what else is said."""
     trained = scores[scores.epochs > 0]
-    words = [", ".join(DATA[data] for data in scores["data"].unique())]
+    words = [", ".join(DATA.get(data, data) for data in scores["data"].unique())]
     words += [counted(span(trained.epochs), "epoch") + " of fine-tuning"] if len(trained) else []
     words += [f"n {span(scores.n)}", ", ".join(scores.device.unique())]
     return " · ".join([*words, *filter(None, more)])

@@ -13,6 +13,7 @@ import typer
 
 import repro
 from repro.cli.cache import app as cache
+from repro.cli.compare import compare, decode, encode
 from repro.cli.data import app as data
 from repro.cli.figures import figures
 from repro.cli.list import list_experiments
@@ -58,6 +59,9 @@ app.command("list")(list_experiments)
 app.command()(tables)
 app.command()(figures)
 app.command("time")(time_machine)
+app.command()(compare)
+app.command()(encode)
+app.command()(decode)
 app.add_typer(data, name="data")
 app.add_typer(cache, name="cache")
 

@@ -63,13 +63,12 @@ OPTIMISERS: dict[str, Optimiser] = {
     "hf": HessianFree(),
 }
 SEARCHING = ("cg", "kfac", "muon")  # and others that do much with each minibatch, which is large
-RATES = {  # candidates by kind of data, those of experiments/answer.py
-    "binary": {"adam": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "nag": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)},
-    "real": {"adam": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "nag": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)},
-    "count": {"adam": (1e-3, 3e-3, 1e-2, 3e-2), "nag": (0.1, 0.3, 1.0, 3.0)},
+WIDE = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATES: dict[str, dict[VisibleKind, tuple[float, ...]]] = {  # to choose from
+    "adam": {"binary": WIDE, "real": WIDE, "count": (1e-3, 3e-3, 1e-2, 3e-2)},
+    "nag": {"binary": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "real": WIDE, "count": (0.1, 0.3, 1.0, 3.0)},
+    "muon": {"binary": (*WIDE, 0.1), "real": (*WIDE, 0.1), "count": (0.03, 0.1, 0.3, 1.0)},
 }
-MUON = {"binary": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "real": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)}
-MUON |= {"count": (0.03, 0.1, 0.3, 1.0)}
 NAMES = {f"{begins}-{how}": (begins, how) for begins in STARTS for how in OPTIMISERS}
 
 
@@ -110,7 +109,7 @@ def arm(data: Dataset, widths: Sequence[int], name: str, flops: float | None) ->
         optimiser=OPTIMISERS[how],
         batch_size=None if how == "hf" else large if how in SEARCHING else small,
         l2=1e-5 if how == "kfac" else 0.0,
-        tuning=_rates(data.kind, how),
+        tuning=Rates(RATES[how][data.kind], (1, 2)) if how in RATES else None,
         budget=Flops(total),
         n_reports=20,
         learns_from="train",
@@ -148,11 +147,6 @@ def pretraining(
     contrastive = contrastive or Contrastive()
     lowest = contrastive.learning_rate / 100 if kind == "real" else None
     return Pretraining(n_epochs, batch_size, contrastive, first_learning_rate=lowest)
-
-
-def _rates(kind: VisibleKind, how: str) -> Rates | None:
-    candidates = MUON[kind] if how == "muon" else RATES[kind].get(how)
-    return Rates(candidates, (1, 2)) if candidates else None
 
 
 def _within(name: str, config: Autoencoding, of: Architecture, n: int, flops: float) -> Autoencoding:

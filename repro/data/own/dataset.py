@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from repro.data.dataset import Cases, Dataset
-from repro.data.own.files import numbered, read, read_labels, sizes
+from repro.data.own.files import Table, numbered, read, read_labels, sizes
 from repro.data.own.scaling import Scaling, propose
 from repro.data.recipe import checksum, describe
 from repro.errors import UserError
@@ -16,6 +18,7 @@ from repro.shapes import VisibleKind
 
 SEED = 2006  # of the order in which cases are dealt out
 FEWEST = 20  # cases that can be split
+SMALLEST = 8  # side of a picture that is not said to be one
 TEST, VALID = 5, 10  # a fifth and a tenth of the cases
 
 
@@ -28,11 +31,17 @@ def split_three_ways(n: int) -> dict[str, np.ndarray]:
     return {"test": order[:test], "valid": order[test : test + valid], "train": order[test + valid :]}
 
 
-def load_own(
-    path: Path, kind: VisibleKind | None = None, labels: Path | None = None
-) -> tuple[Dataset, Scaling, tuple[int, int] | None]:
-    """The data set of a file or folder, how it was scaled, and the rows and columns of its pictures, if these
-    are pictures. Real values are standardised by the training cases.
+class Own(NamedTuple):
+    """The data set of a file or folder, and what was made of its cases."""
+
+    data: Dataset
+    scaling: Scaling
+    shape: tuple[int, int] | None  # rows and columns, of pictures
+
+
+def load_own(path: Path, kind: VisibleKind | None = None, labels: Path | None = None) -> Own:
+    """The data set of a file or folder. Real values are standardised by the training cases; cases of kind
+    binary that have a square number of pixels are taken for square pictures.
 
     Without labels, and without folders within a folder of images, all cases are of one class.
 
@@ -59,7 +68,14 @@ def load_own(
     arrays = {f"{name}_{part}": x for name, cases in split.items() for part, x in _parts(cases).items()}
     content = checksum({name: describe(x) for name, x in arrays.items()})
     three = split["train"], split["valid"], split["test"]
-    return Dataset(path.stem, "own", scaling.kind, content, *three, classes), scaling, table.shape
+    data = Dataset(path.stem, "own", scaling.kind, content, *three, classes)
+    return Own(data, scaling, table.shape or (_square(table) if scaling.kind == "binary" else None))
+
+
+def _square(table: Table) -> tuple[int, int] | None:
+    _, width = sizes(table.values)
+    side = isqrt(width)
+    return (side, side) if side * side == width and side >= SMALLEST else None
 
 
 def _parts(cases: Cases) -> dict[str, np.ndarray]:
