@@ -20,12 +20,20 @@ RANGE = "bands: range of the seeds"
 MARKS = 6  # on a line, about
 
 
-def learning(axes: Axes, x: str, trained: pd.DataFrame, look: Look, place: tuple[int, int] = (0, 1)) -> None:
-    """The test squared error of one run against epochs or what was spent: means over seeds, the range as a
-    band. `place`, the how-manieth of how many, sets its markers apart from those of others that lie under it.
+def learning(
+    axes: Axes,
+    x: str,
+    trained: pd.DataFrame,
+    look: Look,
+    place: tuple[int, int] = (0, 1),
+    metric: str = ERROR,
+) -> None:
+    """The test error of one run against epochs or what was spent: means over seeds, the range as a band.
+
+    `place`, the how-manieth of how many, sets its markers apart from those of others that lie under it.
     """
     seeds = trained.groupby("epoch")
-    errors = seeds[ERROR]
+    errors = seeds[metric]
     line = pd.DataFrame({"value": errors.mean(), "low": errors.min(), "high": errors.max()})
     at = line.index if x == "epoch" else seeds[x].mean()
     step = max(1, len(line) // MARKS)

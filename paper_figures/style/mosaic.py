@@ -15,7 +15,7 @@ from paper_figures.style.wording import about, in_print, number, query
 from repro.report.frame import Frame
 
 COLUMNS = {"squared error": 0.85, "(published)": 1.52, "epochs": 2.0, "n": 2.25}  # inches behind the images
-LEFT = 0.98  # inches
+LEFT, LETTER = 0.98, 0.062  # inches before the images; of a letter of their names
 DOTS, WIDE = 200, 620  # dots per inch of a PNG; dots that a row of images may be wide
 GAP = 3  # white pixels between images
 
@@ -36,20 +36,23 @@ def draw(
     high, wide = (scale * n / DOTS for n in mosaic.shape)
     above = 0.4 + (0.14 if frame.small else 0)
     tall = round(DOTS * (high + above + 0.05)) / DOTS
-    figure = Figure(figsize=(6.5, tall))
-    axes = figure.add_axes((LEFT / 6.5, 0.05 / tall, wide / 6.5, high / tall), frame_on=False)
+    figure, names = Figure(figsize=(6.5, tall)), [noun, *_names(rows)]
+    left = max(LEFT, LETTER * max(map(len, names)))
+    axes = figure.add_axes((left / 6.5, 0.05 / tall, wide / 6.5, high / tall), frame_on=False)
     axes.imshow(mosaic, interpolation="nearest", **look)
     middles = (images.shape[2] - 1) / 2 + (images.shape[2] + GAP) * np.arange(len(images))
-    axes.set_yticks(middles, [noun, *_names(rows)])
+    axes.set_yticks(middles, names)
     axes.tick_params(length=0, labelsize=7.5)
     axes.set_xticks([])
-    ends = {name: 1 + x / wide for name, x in COLUMNS.items()}
-    for name, x in ends.items():
-        _write(axes, x, -images.shape[2] / 4, name, color=house.GREY)
+    printed = any(map(in_print, table.itertuples()))
+    ends = {name: 1 + x / wide for name, x in COLUMNS.items() if printed or name != "(published)"}
+    for column, x in ends.items():
+        _write(axes, x, -images.shape[2] / 4, column, color=house.GREY)
     for row, y, name in zip(rows, middles[1:], axes.get_yticklabels()[1:], strict=True):
         name.set(color=arms.colour(row.score), gid=row.score.variant)
-        for x, text in zip(ends.values(), _numbers(row), strict=True):
-            _write(axes, x, y, text)
+        numbers = _numbers(row)
+        for column, x in ends.items():
+            _write(axes, x, y, numbers[column])
     seed = f"pictures of seed {table.seed.min()}"
     house.head(
         figure, frame, about(table, seed, verdict(table), not_run(table, variants), query(table)), y=0.04
@@ -104,10 +107,11 @@ def _name(score, table: pd.DataFrame) -> str:
     return f"{name}-{score.code_size}" if table.code_size.nunique() > 1 else name
 
 
-def _numbers(row: Picture) -> list[str]:
+def _numbers(row: Picture) -> dict[str, str]:
     """One for each of COLUMNS."""
     epochs = str(row.score.epochs) if row.score.epochs else "–"
-    return [number(row.score.value), in_print(row.score), epochs, str(row.score.n)]
+    found = number(row.score.value), in_print(row.score), epochs, str(row.score.n)
+    return dict(zip(COLUMNS, found, strict=True))
 
 
 def _write(axes: Axes, x: float, y: float, text: str, **how) -> None:

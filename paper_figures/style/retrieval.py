@@ -54,7 +54,7 @@ def draw(frame: Frame, own: pd.DataFrame, what: str, *more: str, experiment: str
         axes.axhline(level, color=house.GREY, lw=0.8, ls=(0, (6, 4)), label=f"by chance\n{level:.2f}")
     axes.set_xscale("function", functions=(lambda k: np.log2(k + 1), lambda x: 2**x - 1))
     axes.set(xticks=[*tables], xlabel="retrieved documents", ylabel="fraction in the query's class")
-    axes.set(xlim=(0.8, 1.2 * max(tables)), ylim=(0, None))
+    axes.set(xlim=(0.8, 1.2 * max(tables)), ylim=(0, min(1, axes.get_ylim()[1])))
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1.05))
     bands = lines.BAND if (first.n > 1).any() else ""
     house.head(figure, frame, about(first, *more, bands))

@@ -183,7 +183,8 @@ def answer(folder: Path, settings: dict[str, Any], own: Own) -> None:
         return
     table = comparison.table(frame, kind)
     said = list(comparison.sentences(frame, own.data.name, settings["operations"], kind))
-    drawn = [save(figure, folder / "figures", name)[0] for name, figure in figures(frame, own.shape)]
+    shown = figures(frame, comparison.METRICS[kind], own.shape)
+    drawn = [save(figure, folder / "figures", name)[0] for name, figure in shown]
     chosen = networks(folder, own)
     page = comparison.page(
         settings | {"records": RECORDS}, said, table, chosen, [path.relative_to(folder) for path in drawn]

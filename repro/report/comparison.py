@@ -157,8 +157,8 @@ def page(
 {readable(rows)}
 
 Test errors ({WORDS[settings["kind"]]}, mean over cases) are means over n seeds with their 95 % t-interval.
-A tenth of the cases, from which nothing learns, gives the validation loss, by which rates and starts are
-chosen; a fifth gives the test error, which chooses nothing. Every run had {settings["operations"]:.3g}
+A tenth of the cases, from which PCA and LSA alone learn, gives the validation loss, by which rates and starts
+are chosen; a fifth gives the test error, which chooses nothing. Every run had {settings["operations"]:.3g}
 operations, pretraining and the choice of its rate included; seconds are those of its own training.
 
 {figures}
