@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -40,28 +40,27 @@ from repro.runs.autoencoding import finetune, length_of, start
 from repro.runs.compare import OPTIMISERS, SEARCHING, STARTS, batch_sizes, pretraining
 from repro.runs.config import BY_KIND, Autoencoding, Epochs, Network, Pretrained, Start
 from repro.runs.outcome import ENCODED, on_device, weights
-from repro.shapes import VisibleKind
 from repro.training.compiling import jitted
 from repro.training.contrastive import Contrastive
 from repro.training.optimisers import Adam, Muon, Nesterov, Optimiser
-from repro.typed import as_json
+from repro.typed import as_json, in_one_line
 
 # of those that need a rate, where they are asked for by name
 RATED: dict[str, Optimiser] = {"adam": Adam(1e-3), "nag": Nesterov(1e-2), "muon": Muon(1e-2)}
 TYPED: dict[str, Any] = {"start": Annotated[Start, *BY_KIND], "optimiser": Annotated[Optimiser, *BY_KIND]}
 TYPED |= {"contrastive": Contrastive}
-Kind = VisibleKind | Literal["auto"]
 
 
 class _Reconstructing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """A network from cases to codes and back, however it is trained.
+    """A network from cases to codes and back, however it is trained. Parameters are looked at when it is
+    fitted, as scikit-learn asks.
 
     Fitted, it has `layers_`, weights [I O] and biases [O] of each layer from inputs to outputs; `scaling_`,
     what was made of the cases, in words in `scaling_.said`; `curves_`, what training showed, by name, one
     number for each epoch; and `seed_`.
     """
 
-    kind: Kind
+    kind: Any
     random_state: Any
     layers_: list[Any]
     curves_: dict[str, np.ndarray]
@@ -75,11 +74,13 @@ class _Reconstructing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         cases = _plain(validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32]))
         try:
             self.scaling_ = propose(cases, None if self.kind == "auto" else self.kind)
+            config = self._config(sizes(cases)[0])
         except UserError as error:
             raise ValueError(str(error)) from error
+        except ValidationError as error:
+            raise ValueError(in_one_line(error)) from error
         inputs = on_device(self.scaling_.apply(cases))
         self.seed_ = int(check_random_state(self.random_state).randint(2**31))
-        config = self._config(len(inputs))
         self.architecture_ = Architecture(
             (sizes(cases)[1], *config.network.widths), self.scaling_.kind, config.network.activation
         )
@@ -199,21 +200,21 @@ class DeepAutoencoder(_Reconstructing):
         self,
         widths=(1000, 500, 250, 30),
         *,
-        kind: Kind = "auto",
-        start: str | Start = "pretrained",
-        optimiser: str | Optimiser = "cg",
-        activation: Activation = "logistic",
-        n_epochs: int = 50,
-        pretraining_epochs: int = 20,
-        batch_size: int | None = None,
-        l2: float = 0.0,
+        kind="auto",
+        start: Any = "pretrained",
+        optimiser: Any = "cg",
+        activation: Any = "logistic",
+        n_epochs=50,
+        pretraining_epochs=20,
+        batch_size=None,
+        l2=0.0,
         random_state=None,
     ):
         self.widths = widths
         self.kind = kind
         self.start = start
         self.optimiser = optimiser
-        self.activation: Activation = activation
+        self.activation = activation
         self.n_epochs = n_epochs
         self.pretraining_epochs = pretraining_epochs
         self.batch_size = batch_size
@@ -231,10 +232,10 @@ class DeepAutoencoder(_Reconstructing):
         usual = n_cases if how.kind == "hf" else large if how.kind in SEARCHING else small
         return Autoencoding(
             data="cases",
-            network=Network(tuple(self.widths), self.activation),
+            network=Network(widths=tuple(self.widths), activation=self.activation),
             start=begins,
             optimiser=how,
-            budget=Epochs(self.n_epochs),
+            budget=Epochs(n=self.n_epochs),
             batch_size=min(self.batch_size or usual, n_cases),
             l2=self.l2,
         )
@@ -264,10 +265,10 @@ class StackedRBM(_Reconstructing):
         self,
         widths=(1000, 500, 250, 30),
         *,
-        kind: Kind = "auto",
-        n_epochs: int = 20,
-        batch_size: int | None = None,
-        contrastive: Contrastive | None = None,
+        kind="auto",
+        n_epochs=20,
+        batch_size=None,
+        contrastive=None,
         random_state=None,
     ):
         self.widths = widths
@@ -280,7 +281,9 @@ class StackedRBM(_Reconstructing):
     def _config(self, n_cases: int) -> Autoencoding:
         size = min(self.batch_size or batch_sizes(n_cases)[1], n_cases)
         schedule = pretraining(self.scaling_.kind, size, self.n_epochs, self.contrastive)
-        return Autoencoding(data="cases", network=Network(tuple(self.widths)), start=Pretrained(schedule))
+        return Autoencoding(
+            data="cases", network=Network(widths=tuple(self.widths)), start=Pretrained(schedule)
+        )
 
 
 def of_run(
@@ -319,7 +322,7 @@ def load(path: str | Path) -> DeepAutoencoder | StackedRBM:
         _fill(made, found, scaling, about["activation"], about["seed"])
         if about["columns"]:
             vars(made).update(feature_names_in_=np.array(about["columns"], object))
-    except (OSError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} is no saved estimator ({said}): save one with its method `save`") from error
     return made

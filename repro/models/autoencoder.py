@@ -14,6 +14,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Float, Key
@@ -158,7 +159,8 @@ def random_network(key: Key[Array, ""], architecture: Architecture, draw: Callab
     )
 
 
-Layer = tuple[Float[Array, "_ _"], Float[Array, " _"]]  # weights [I O] and biases [O]
+# weights [I O] and biases [O], of several seeds with leading axis S
+Layer = tuple[Float[Array | np.ndarray, "*seeds _ _"], Float[Array | np.ndarray, "*seeds _"]]
 
 
 def to_layers(architecture: Architecture, params: nnx.State) -> list[Layer]:
@@ -173,7 +175,7 @@ def from_layers(layers: Sequence[Layer]) -> nnx.State:
     encoder = layers[: len(layers) // 2]
     model = _empty((*[weights.shape[0] for weights, _ in encoder], encoder[-1][0].shape[1]))
     for layer, (weights, bias) in zip((*model.encoder, *model.decoder), layers, strict=True):
-        layer.kernel, layer.bias = nnx.Param(weights), nnx.Param(bias)
+        layer.kernel, layer.bias = nnx.Param(jnp.asarray(weights)), nnx.Param(jnp.asarray(bias))
     return nnx.state(model)
 
 

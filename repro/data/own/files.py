@@ -137,7 +137,9 @@ def _csv(path: Path) -> Table:
         if column.dtype.kind not in "buif" or (column.dtype.kind == "f" and np.isnan(column).any()):
             row = next(i for i, cell in enumerate(column) if not _number(cell))
             at = f"line {row + 1 + named}, column {name if named else place + 1}"
-            raise UserError(f"{path}, {at}: {column[row]!r} is no number: mend it, or leave the column out")
+            raise UserError(
+                f"{path}, {at}: {str(column[row])!r} is no number: mend it, or leave the column out"
+            )
     return Table(cells.to_numpy(np.float64))
 
 

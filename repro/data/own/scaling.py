@@ -13,7 +13,7 @@ from repro.data.own.files import sizes
 from repro.errors import UserError
 from repro.shapes import VisibleKind
 
-PIXEL = 255  # the most that an 8-bit pixel can be
+PIXEL = 255.0  # the most that an 8-bit pixel can be
 SPARSE = 0.5  # whole numbers of which more are zero are counts
 
 
