@@ -70,7 +70,7 @@ def run(
     products = None if precision is None else precision_of(precision)
     how = seeds, tuple(only or ()), epochs, pretraining_epochs, products
     request = Request(profile, *how, data_dir=data_dir, results=results)
-    if cluster and (plan or given):
+    if cluster is not None and (plan or given):
         raise UserError(f"{'--plan' if plan else '--for'} is of this machine alone: leave --cluster out")
     if plan:
         from repro.cli.queue import show
@@ -79,7 +79,7 @@ def run(
         _check(named, request)
         show(named, request, given)
         return
-    if cluster:
+    if cluster is not None:
         made = _on_workers(cluster, named, request)
     else:
         made = _here(named, request, began + given.total_seconds() if given else None)
@@ -88,7 +88,7 @@ def run(
         print_scores(experiment, paths)
         surprises += diverged(experiment, paths) + out_of_range(experiment, request, paths)
     console.print(f"records are in {results / profile}")
-    if not cluster:
+    if cluster is None:
         console.print(f"at most {peak_memory() / 1e9:.2f} GB of memory were taken")
     for surprise in surprises:
         print(f"repro: {surprise}", file=sys.stderr)

@@ -7,11 +7,13 @@ on the worker.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -36,7 +38,7 @@ from repro.runs.experiment import Experiment
 from repro.runs.lock import claim
 from repro.runs.memory import give_back, share_pools
 from repro.runs.progress import SECONDS_BETWEEN_LINES
-from repro.runs.provenance import Device, here, n_cores, revision
+from repro.runs.provenance import ROOT, Device, here, n_cores, revision
 from repro.runs.run import (
     Made,
     Request,
@@ -57,7 +59,7 @@ if TYPE_CHECKING:  # an extra, imported where it is needed
 
 LOCAL = "local"  # the address that starts a scheduler here
 CORES = 4  # of a worker on a CPU here, unless the number of workers is given
-PATIENCE = 5.0  # seconds that a scheduler has to answer
+PATIENCE = 3.0  # seconds that a scheduler has to answer
 ARRIVAL = 60.0  # seconds that the first worker has to come
 
 
@@ -236,28 +238,46 @@ def connected(address: str, console: Console) -> Iterator[Cluster]:
         from distributed import Client
     except ImportError as error:
         raise UserError(f"--cluster needs Dask: {pip_install('cluster')}") from error
+    _hush()
+    with ExitStack() as stack:
+        local = address.split(":")[0] == LOCAL
+        place, n = stack.enter_context(started(address)) if local else (address, 1)
+        if not asyncio.run(_answers(place)):
+            remedy = "start one with `dask scheduler`, or mend the address, such as tcp://host:8786"
+            raise UserError(f"--cluster {address}: no scheduler answers there: {remedy}")
+        client = stack.enter_context(Client(place, timeout=PATIENCE, set_as_default=False))
+        if not local and not client.nthreads():
+            console.print(f"the scheduler {address} has no workers yet: waits {ARRIVAL:.0f} s for the first")
+        yield Cluster(client, _workers(client, address, n))
+
+
+def _hush() -> None:
+    """Have Dask keep to itself what it notices: what matters is said, in a line."""
     for noisy in ("distributed", "distributed.client", "tornado.application", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    with ExitStack() as stack:
-        place = stack.enter_context(_started(address)) if address.split(":")[0] == LOCAL else address
-        try:
-            client = stack.enter_context(Client(place, timeout=PATIENCE, set_as_default=False))
-        except (OSError, ValueError) as error:
-            remedy = "start one with `dask scheduler`, or mend the address, such as tcp://host:8786"
-            raise UserError(f"--cluster {address}: no scheduler answers there: {remedy}") from error
-        yield Cluster(client, _workers(client, address, console))
 
 
-def _workers(client: Any, address: str, console: Console) -> dict[str, Worker]:
-    """What the workers say of themselves.
+async def _answers(address: str) -> bool:
+    """Whether a scheduler is there, and not a worker, or a server of another kind, or nothing."""
+    from distributed import Security
+    from distributed.core import rpc
+
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async with rpc(address, connection_args=Security().get_connection_args("client")) as there:
+                return (await there.identity())["type"] == "Scheduler"
+    except Exception:  # of many kinds, as many as there are wrong addresses
+        return False
+
+
+def _workers(client: Any, address: str, n: int) -> dict[str, Worker]:
+    """What the workers say of themselves, once there are n of them.
 
     Raises:
         UserError: if there are none, or one cannot carry out units, or they do not go together.
     """
-    if not client.nthreads():
-        console.print(f"the scheduler {address} has no workers yet: waiting {ARRIVAL:.0f} s for the first")
     try:
-        client.wait_for_workers(1, timeout=ARRIVAL)
+        client.wait_for_workers(n, timeout=ARRIVAL)
     except TimeoutError as error:
         remedy = f"start some with `dask worker {address} --nthreads 1`"
         raise UserError(f"--cluster {address}: the scheduler has no workers: {remedy}") from error
@@ -273,42 +293,79 @@ def _workers(client: Any, address: str, console: Console) -> dict[str, Worker]:
 
 
 @contextmanager
-def _started(address: str) -> Iterator[Any]:
-    """A scheduler and workers on this machine, each with a part of it."""
-    import dask.config
-    from distributed import Nanny, Scheduler, SpecCluster
+def started(address: str) -> Iterator[tuple[str, int]]:
+    """The address of a scheduler on this machine, and how many workers it will have, each with a part of the
+    machine.
+    """
+    from distributed import LocalCluster
 
-    place = {"host": "127.0.0.1", "dashboard": False}
-    options = place | {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
-    workers = {i: {"cls": Nanny, "options": options | part} for i, part in enumerate(_parts(address))}
-    scheduler = {"cls": Scheduler, "options": place | {"port": 0}}
-    quiet = {"distributed.nanny.pre-spawn-environ": {"DASK_LOGGING__DISTRIBUTED": "critical"}}
-    with dask.config.set(quiet), SpecCluster(workers, scheduler, silence_logs=False) as started:
-        yield started
+    _hush()
+    shares = parts(address)
+    with (
+        ExitStack() as stack,
+        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=":0", silence_logs=False) as cluster,
+    ):
+        for part in shares:
+            stack.enter_context(_worker(cluster.scheduler_address, part))
+        yield cluster.scheduler_address, len(shares)
 
 
-def _parts(address: str) -> list[dict[str, Any]]:
-    """For each worker here, how it is started: with a GPU, or with as many cores as the others have. Ctrl-C
-    is for the caller.
+class Part(NamedTuple):
+    """What a worker here has of this machine."""
+
+    cores: tuple[int, ...] = ()  # none means all
+    gpu: str | None = None  # none means what there is
+
+
+@contextmanager
+def _worker(scheduler: str, part: Part) -> Iterator[None]:
+    """Within, a worker is there, and another one if it dies. Ctrl-C is for the caller alone."""
+    start = "from distributed.cli.dask_worker import main; main()"
+    if part.cores:  # confined before libraries are imported that count them
+        start = f"import os; os.sched_setaffinity(0, {part.cores}); {start}"
+    words = [sys.executable, "-P", "-c", start, scheduler, "--nthreads=1", "--no-nanny", "--no-dashboard"]
+    words += ["--memory-limit=0", f"--death-timeout={ARRIVAL:.0f}"]
+    code = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    env = os.environ | {"DASK_LOGGING__DISTRIBUTED": "critical", "PYTHONPATH": code}
+    env |= {"CUDA_VISIBLE_DEVICES": part.gpu} if part.gpu else {}
+    over = threading.Event()
+
+    def keep(folder: str) -> None:
+        while not over.is_set():
+            place = f"--local-directory={folder}"
+            with subprocess.Popen([*words, place], env=env, start_new_session=True) as process:
+                while process.poll() is None and not over.wait(0.1):
+                    pass
+                process.kill()
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        thread = threading.Thread(target=keep, args=[folder], daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def parts(address: str) -> list[Part]:
+    """A GPU for each worker here, or as many cores as the others have.
 
     Raises:
         UserError: if the address does not say how many there are to be.
     """
     _, given, number = address.partition(":")
     if given and not (number.isdecimal() and int(number)):
-        raise UserError(f"--cluster {address}: {LOCAL}, or {LOCAL}:2 for two workers")
-    ignoring = "import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        raise UserError(f"--cluster {address}: write {LOCAL}, or {LOCAL}:2 for two workers")
     if gpus := _gpus():
         if int(number or 1) > len(gpus):
             raise UserError(f"--cluster {address}: there are {len(gpus)} GPUs here, one for each worker")
-        gpus = gpus[: int(number or len(gpus))]
-        return [{"preload": [ignoring], "env": {"CUDA_VISIBLE_DEVICES": gpu}} for gpu in gpus]
+        return [Part(gpu=gpu) for gpu in gpus[: int(number or len(gpus))]]
     n = int(number or max(1, n_cores() // CORES))
     if not hasattr(os, "sched_getaffinity"):
-        return [{"preload": [ignoring]}] * n
+        return [Part()] * n
     cores, each = sorted(os.sched_getaffinity(0)), max(1, n_cores() // n)
-    shares = [[cores[(i * each + j) % len(cores)] for j in range(each)] for i in range(n)]
-    return [{"preload": [f"{ignoring}os.sched_setaffinity(0, {share})\n"]} for share in shares]
+    return [Part(tuple(cores[(i * each + j) % len(cores)] for j in range(each))) for i in range(n)]
 
 
 def _gpus() -> list[str]:
@@ -406,6 +463,7 @@ class Crew:
         self.client, self.topic = cluster.client, f"repro-{uuid.uuid4().hex}"
         self.asked: dict[Any, tuple[Future, Course, Unit]] = {}
         self.finished = as_completed(loop=self.client.loop, with_results=True, raise_errors=False)
+        self.workers = set(cluster.workers)  # addresses
         self.supplied: set[tuple[str, str]] = set()  # addresses of workers, and what data they were sent
         self.done, self.began, self.said = 0, time.monotonic(), -SECONDS_BETWEEN_LINES
         self.bar = Progress(
@@ -484,20 +542,28 @@ class Crew:
         self.supplied.add((address, name))
 
     def _heed(self, event: Any) -> None:
-        """Say which workers are lost."""
-        if isinstance(event, dict) and event.get("action") == "remove-worker":
-            self._say(f"worker {event['worker']} is gone; what it was doing is done elsewhere")
+        """Take notice of workers that come, and say which go."""
+        match event:
+            case {"action": "add-worker", "worker": address}:
+                self.workers.add(address)
+            case {"action": "remove-worker", "worker": address}:
+                self.workers.discard(address)
+                others = (
+                    f"{_n_workers(len(self.workers))} left"
+                    if self.workers
+                    else "none is left: waiting for one"
+                )
+                self._say(f"worker {address} is gone, {others}")
 
     def _say(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _show(self) -> None:
-        now, total, n = time.monotonic(), self.tally.total, len(self.client.nthreads())
-        left = ""
-        if self.done:
+        now, total, left = time.monotonic(), self.tally.total, ""
+        if 0 < self.done < total:
             seconds = (now - self.began) / self.done * (total - self.done)
             left = f", {timedelta(seconds=round(seconds))} left"
-        line = f"{self.done} of {total} done, on {_n_workers(n)}{left}"
+        line = f"{self.done} of {total} done, on {_n_workers(len(self.workers))}{left}"
         if self.console.is_terminal:
             [task] = self.bar.task_ids or [self.bar.add_task("", total=total)]
             self.bar.update(task, description=line, completed=self.done)
