@@ -52,7 +52,7 @@ def scheduler(cache):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPRO_CACHE_DIR", str(cache))
         patch.delenv("REPRO_DATA_DIR", raising=False)
-        with started("local:2") as (address, _):
+        with started("local:2") as address:
             yield address
 
 
@@ -74,14 +74,21 @@ def client(scheduler):
         yield client
 
 
+def until(holds):
+    """Wait."""
+    end = time.monotonic() + 60.0
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 @contextmanager
 def when_busy(client, n, strike):
     """Within, so many workers come to be busy; then one of them is struck, of which the address is given."""
 
     def wait():
-        while len(busy := [worker for worker, tasks in client.processing().items() if tasks]) < n:
-            time.sleep(0.02)
-        strike(busy[0])
+        until(lambda: sum(map(bool, client.processing().values())) == n)
+        strike(next(worker for worker, tasks in client.processing().items() if tasks))
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
@@ -117,10 +124,10 @@ def test_ctrl_c_stops_the_workers_and_the_next_command_finds_them_idle(
     words = ("--cluster", scheduler, "--results", tmp_path)
     client.wait_for_workers(2)
 
+    folders = [Path(about["local_directory"]) for about in client.scheduler_info()["workers"].values()]
+
     def press(_):
-        folders = [about["local_directory"] for about in client.scheduler_info()["workers"].values()]
-        while not all(list(Path(folder).rglob("layer2/*/checksum")) for folder in folders):
-            time.sleep(0.05)
+        until(lambda: all(len(list(folder.rglob("finished/*/checksum"))) == 2 for folder in folders))
         os.kill(os.getpid(), signal.SIGINT)
 
     with when_busy(client, 2, press):
@@ -133,8 +140,7 @@ def test_ctrl_c_stops_the_workers_and_the_next_command_finds_them_idle(
     assert command(capsys, monkeypatch, *LONG[:2], "--only", "pca-6", *words)[0] == 0
     assert time.monotonic() - began < 20.0
     assert len(list(tmp_path.rglob("*.json"))) == 1
-    about = client.scheduler_info()["workers"].values()
-    assert all(list(Path(each["local_directory"]).rglob("fine-tuning/*/checksum")) for each in about)
+    assert all(list(folder.rglob("fine-tuning/*/checksum")) for folder in folders)
 
 
 COUNTS = Experiment(

@@ -241,14 +241,14 @@ def connected(address: str, console: Console) -> Iterator[Cluster]:
     _hush()
     with ExitStack() as stack:
         local = address.split(":")[0] == LOCAL
-        place, n = stack.enter_context(started(address)) if local else (address, 1)
+        place = stack.enter_context(started(address)) if local else address
         if not asyncio.run(_answers(place)):
             remedy = "start one with `dask scheduler`, or mend the address, such as tcp://host:8786"
             raise UserError(f"--cluster {address}: no scheduler answers there: {remedy}")
         client = stack.enter_context(Client(place, timeout=PATIENCE, set_as_default=False))
-        if not local and not client.nthreads():
+        if not client.nthreads():
             console.print(f"the scheduler {address} has no workers yet: waits {ARRIVAL:.0f} s for the first")
-        yield Cluster(client, _workers(client, address, n))
+        yield Cluster(client, _workers(client, address))
 
 
 def _hush() -> None:
@@ -270,14 +270,14 @@ async def _answers(address: str) -> bool:
         return False
 
 
-def _workers(client: Any, address: str, n: int) -> dict[str, Worker]:
-    """What the workers say of themselves, once there are n of them.
+def _workers(client: Any, address: str) -> dict[str, Worker]:
+    """What the workers say of themselves, once there is one.
 
     Raises:
         UserError: if there are none, or one cannot carry out units, or they do not go together.
     """
     try:
-        client.wait_for_workers(n, timeout=ARRIVAL)
+        client.wait_for_workers(1, timeout=ARRIVAL)
     except TimeoutError as error:
         remedy = f"start some with `dask worker {address} --nthreads 1`"
         raise UserError(f"--cluster {address}: the scheduler has no workers: {remedy}") from error
@@ -293,9 +293,11 @@ def _workers(client: Any, address: str, n: int) -> dict[str, Worker]:
 
 
 @contextmanager
-def started(address: str) -> Iterator[tuple[str, int]]:
-    """The address of a scheduler on this machine, and how many workers it will have, each with a part of the
-    machine.
+def started(address: str) -> Iterator[str]:
+    """The address of a scheduler on this machine, once it has workers, each with a part of the machine.
+
+    Raises:
+        UserError: if they do not come.
     """
     from distributed import LocalCluster
 
@@ -307,7 +309,11 @@ def started(address: str) -> Iterator[tuple[str, int]]:
     ):
         for part in shares:
             stack.enter_context(_worker(cluster.scheduler_address, part))
-        yield cluster.scheduler_address, len(shares)
+        try:
+            cluster.wait_for_workers(len(shares), timeout=ARRIVAL)
+        except TimeoutError as error:
+            raise UserError(f"--cluster {address}: its workers have not come in {ARRIVAL:.0f} s") from error
+        yield cluster.scheduler_address
 
 
 class Part(NamedTuple):
@@ -477,6 +483,7 @@ class Crew:
     def __enter__(self) -> Crew:
         self.client.subscribe_topic(self.topic, lambda event: self._say(event[1]))
         self.client.subscribe_topic("all", lambda event: self._heed(event[1]))
+        self.workers |= set(self.client.nthreads())  # those that have come since
         self.bar.start()
         return self
 
