@@ -23,6 +23,7 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from io import StringIO
 from pathlib import Path
+from subprocess import PIPE
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
@@ -61,6 +62,11 @@ LOCAL = "local"  # the address that starts a scheduler here
 CORES = 4  # of a worker on a CPU here, unless the number of workers is given
 PATIENCE = 3.0  # seconds that a scheduler has to answer
 ARRIVAL = 60.0  # seconds that the first worker has to come
+# a process that begins so ends when nobody can write to it any longer, as when its caller was killed
+WITH_CALLER = """\
+import os, threading
+threading.Thread(target=lambda: os._exit(len(os.read(0, 1))), daemon=True).start()
+"""
 
 
 class Code(NamedTuple):
@@ -140,18 +146,20 @@ class Said(StringIO):
 
 
 class Unwanted(threading.Event):
-    """Set when the task within which this is made has been cancelled, or whoever asked for it is gone."""
+    """Set when the task within which this is made is cancelled, as when whoever asked for it has ended, or when
+    its worker closes, as when the scheduler has ended.
+    """
 
     def __init__(self):
         from distributed import get_worker
 
         super().__init__()
-        self.tasks, self.key = get_worker().state.tasks, get_worker().get_current_task()
+        self.worker, self.key = get_worker(), get_worker().get_current_task()
 
     def is_set(self) -> bool:
-        """Whether it has been set, or the task has been cancelled."""
-        task = self.tasks.get(self.key)
-        return super().is_set() or task is None or task.state == "cancelled"
+        """Whether it is."""
+        task, status = self.worker.state.tasks.get(self.key), self.worker.status.name
+        return super().is_set() or not task or task.state == "cancelled" or status in {"closing", "closed"}
 
 
 def _data(unit: Unit, address: str) -> Dataset:
@@ -326,10 +334,19 @@ class Part(NamedTuple):
 @contextmanager
 def _worker(scheduler: str, part: Part) -> Iterator[None]:
     """Within, a worker is there, and another one if it dies. Ctrl-C is for the caller alone."""
-    start = "from distributed.cli.dask_worker import main; main()"
+    start = [WITH_CALLER, "from distributed.cli.dask_worker import main", "main()"]
     if part.cores:  # confined before libraries are imported that count them
-        start = f"import os; os.sched_setaffinity(0, {part.cores}); {start}"
-    words = [sys.executable, "-P", "-c", start, scheduler, "--nthreads=1", "--no-nanny", "--no-dashboard"]
+        start.insert(1, f"os.sched_setaffinity(0, {part.cores})")
+    words = [
+        sys.executable,
+        "-P",
+        "-c",
+        "\n".join(start),
+        scheduler,
+        "--nthreads=1",
+        "--no-nanny",
+        "--no-dashboard",
+    ]
     words += ["--memory-limit=0", f"--death-timeout={ARRIVAL:.0f}"]
     code = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     env = os.environ | {"DASK_LOGGING__DISTRIBUTED": "critical", "PYTHONPATH": code}
@@ -339,7 +356,7 @@ def _worker(scheduler: str, part: Part) -> Iterator[None]:
     def keep(folder: str) -> None:
         while not over.is_set():
             place = f"--local-directory={folder}"
-            with subprocess.Popen([*words, place], env=env, start_new_session=True) as process:
+            with subprocess.Popen([*words, place], stdin=PIPE, env=env, start_new_session=True) as process:
                 while process.poll() is None and not over.wait(0.1):
                     pass
                 process.kill()
