@@ -123,12 +123,11 @@ def test_ctrl_c_stops_the_workers_and_the_next_command_finds_them_idle(
 
     folders = [about["local_directory"] for about in client.scheduler_info()["workers"].values()]
 
-    def kept(pattern):
-        found = [glob(f"{pattern}/*/checksum", root_dir=f"{folder}/repro/quick") for folder in folders]  # noqa: PTH207
-        return list(map(len, found))  # `Path.glob` fails where folders come and go
+    def found(pattern):  # `Path.glob` fails where folders come and go
+        return [len(glob(f"repro/quick/.checkpoints/{pattern}", root_dir=folder)) for folder in folders]  # noqa: PTH207
 
     def press(_):
-        until(lambda: kept(".artefacts/*/*/finished") == [2, 2])
+        until(lambda: found("*/fine-tuning") == [1, 1])
         os.kill(os.getpid(), signal.SIGINT)
 
     with when_busy(client, 2, press):
@@ -141,7 +140,7 @@ def test_ctrl_c_stops_the_workers_and_the_next_command_finds_them_idle(
     assert command(capsys, monkeypatch, *LONG[:2], "--only", "pca-6", *words)[0] == 0
     assert time.monotonic() - began < 20.0
     assert len(list(tmp_path.rglob("*.json"))) == 1
-    assert kept(".checkpoints/*/fine-tuning") == [1, 1]
+    assert found("*/fine-tuning/*/checksum") == [1, 1]
 
 
 COUNTS = Experiment(

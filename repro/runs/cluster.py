@@ -146,8 +146,8 @@ class Said(StringIO):
 
 
 class Unwanted(threading.Event):
-    """Set when the task within which this is made is cancelled, as when whoever asked for it has ended, or when
-    its worker closes, as when the scheduler has ended.
+    """Set when the task within which this is made is cancelled, as when whoever asked for it has ended, or
+    when its worker closes, as when the scheduler has ended.
     """
 
     def __init__(self):
