@@ -16,7 +16,7 @@ import pytest
 from refusal import refused
 from rich.console import Console
 from test_cli import command
-from tiny import MNIST, QUIET, ROOT, tiny
+from tiny import MNIST, QUIET, ROOT, SOON, tiny
 
 import repro.runs.cluster
 from repro.data import prepared
@@ -51,6 +51,7 @@ def scheduler(cache):
     """The address of one with two workers, whose cache is empty and who have no data folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPRO_CACHE_DIR", str(cache))
+        patch.setenv("XLA_FLAGS", SOON)
         patch.delenv("REPRO_DATA_DIR", raising=False)
         with started("local:2") as address:
             yield address
@@ -62,7 +63,7 @@ def alone(cache, tmp_path_factory):
     folder, cores = tmp_path_factory.mktemp("alone"), parts("local:2")[0].cores
     start = f"import os; os.sched_setaffinity(0, {cores}); from repro.cli.__main__ import main; main()"
     words = [sys.executable, "-c", start, *CURVES, "--results", folder]
-    env = os.environ | {"REPRO_CACHE_DIR": str(cache)}
+    env = os.environ | {"REPRO_CACHE_DIR": str(cache), "XLA_FLAGS": SOON}
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
@@ -75,8 +76,11 @@ def client(scheduler):
 
 
 def until(holds):
-    while not holds():
+    """Wait, but not for ever; whether it holds."""
+    end = time.monotonic() + 60.0
+    while not (found := holds()) and time.monotonic() < end:
         time.sleep(0.02)
+    return found
 
 
 @contextmanager
@@ -140,7 +144,7 @@ def test_ctrl_c_stops_the_workers_and_the_next_command_finds_them_idle(
     assert command(capsys, monkeypatch, *LONG[:2], "--only", "pca-6", *words)[0] == 0
     assert time.monotonic() - began < 20.0
     assert len(list(tmp_path.rglob("*.json"))) == 1
-    assert found("*/fine-tuning/*/checksum") == [1, 1]
+    assert until(lambda: found("*/fine-tuning/*/checksum") == [1, 1])
 
 
 COUNTS = Experiment(
@@ -198,7 +202,7 @@ def test_data_go_once_to_a_worker_that_has_none(scheduler, cache, tmp_path, monk
     )
 
 
-def test_a_unit_that_fails_says_what_it_says_without_a_cluster(scheduler, few_cases, tmp_path):
+def test_a_unit_that_fails_says_what_it_says_without_a_cluster(scheduler, tmp_path):
     """The experiment is a user's: workers need not have it."""
     config = replace(MNIST.quick(MNIST.variants["glorot-cg"]), batch_size=9999)
     mine = Experiment("mine", "", "", {"large": config}, quick=lambda config: config, expected={})
@@ -207,7 +211,7 @@ def test_a_unit_that_fails_says_what_it_says_without_a_cluster(scheduler, few_ca
     with pytest.raises(TooFewCasesError) as there:
         on(scheduler, mine, Request(results=tmp_path / "there"))
     assert str(here.value).startswith("mine/large: ")
-    assert str(there.value) == str(here.value).replace("100", "4500")
+    assert str(there.value) == str(here.value)
 
 
 @pytest.mark.parametrize(
