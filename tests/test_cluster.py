@@ -16,7 +16,7 @@ import pytest
 from refusal import refused
 from rich.console import Console
 from test_cli import command
-from tiny import MNIST, QUIET, ROOT, SOON, tiny
+from tiny import EXPERIMENTS, MNIST, QUIET, ROOT, SOON, tiny
 
 import repro.runs.cluster
 from repro.data import prepared
@@ -33,11 +33,11 @@ from tests.chaos.trees import different, litter
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 pytestmark = pytest.mark.usefixtures("single_precision")
 
-ARMS = ("pca-18", "glorot-adam", "pretrained-cg-108-6")  # one of them has its rate chosen
+ARMS = ("pca-18", "glorot-adam", "logistic-pca-6")  # one of them has its rate chosen
 CURVES = ("run", "curves", *(word for arm in ARMS for word in ("--only", arm)), "--seeds", "2")
-CURVES += ("--epochs", "1", "--pretraining-epochs", "1")
+CURVES += ("--epochs", "1")
 N = 6  # records of it: one of PCA, a choice, and two of each other arm
-LONG = ("run", "curves", "--only", "pretrained-cg-108-6", "--seeds", "2", "--epochs", "9999")
+LONG = ("run", "curves", "--only", "logistic-pca-6", "--seeds", "2", "--epochs", "600")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_workers_make_the_records_that_one_process_makes(alone, scheduler, tmp_p
     assert (code, err) == (0, "")
     assert different(tmp_path, alone) == [] and litter(tmp_path) == []
     assert out.count(": recorded seed") == N and "5 of 5 done, on 2 workers\n" in out
-    assert "curves/pretrained-cg-108-6, seed 1: fine-tuning epoch 1/1, test squared error" in out
+    assert "curves/logistic-pca-6, seed 1: fine-tuning epoch 1/1, test squared error" in out
     code, out, _ = command(capsys, monkeypatch, *words)
     assert code == 0 and ": recorded seed" not in out and out.count("already recorded") == N
 
@@ -204,7 +204,7 @@ def test_data_go_once_to_a_worker_that_has_none(scheduler, cache, tmp_path, monk
 
 def test_a_unit_that_fails_says_what_it_says_without_a_cluster(scheduler, tmp_path):
     """The experiment is a user's: workers need not have it."""
-    config = replace(MNIST.quick(MNIST.variants["glorot-cg"]), batch_size=9999)
+    config = replace(EXPERIMENTS["curves"].variants["logistic-pca-6"], batch_size=9999)
     mine = Experiment("mine", "", "", {"large": config}, quick=lambda config: config, expected={})
     with pytest.raises(TooFewCasesError) as here:
         run(mine, Request(results=tmp_path / "here"), QUIET)
