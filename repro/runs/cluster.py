@@ -182,6 +182,7 @@ def _data(unit: Unit, address: str) -> Dataset:
     except UserError as error:
         raise UserError(f"worker {address}: {error}") from error
     if data.checksum != unit.checksum:
+        _loaded.cache_clear()
         raise UserError(f"worker {address} has other data called {name}: `repro cache clear --data` there")
     return data
 
@@ -273,7 +274,8 @@ async def _answers(address: str) -> bool:
     try:
         async with asyncio.timeout(PATIENCE):
             async with rpc(address, connection_args=Security().get_connection_args("client")) as there:
-                return (await there.identity())["type"] == "Scheduler"
+                said: Any = await there.identity()
+                return said["type"] == "Scheduler"
     except Exception:  # of many kinds, as many as there are wrong addresses
         return False
 
@@ -294,7 +296,8 @@ def _workers(client: Any, address: str) -> dict[str, Worker]:
         if isinstance(said, UserError):
             raise UserError(f"worker {place}: {said}") from said
         if not isinstance(said, Worker):
-            raise UserError(f"worker {place} cannot run repro ({said}): install {code()} there")
+            reason = " ".join(str(said).split()) or type(said).__name__
+            raise UserError(f"worker {place} cannot run repro ({reason}): install {code()} there")
         workers[place] = said
         fits(place, said, code(), next(iter(workers.values())).device.platform)
     return workers
@@ -311,10 +314,8 @@ def started(address: str) -> Iterator[str]:
 
     _hush()
     shares = parts(address)
-    with (
-        ExitStack() as stack,
-        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=":0", silence_logs=False) as cluster,
-    ):
+    empty: Any = LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=":0", silence_logs=False)
+    with ExitStack() as stack, empty as cluster:
         for part in shares:
             stack.enter_context(_worker(cluster.scheduler_address, part))
         try:
@@ -337,17 +338,8 @@ def _worker(scheduler: str, part: Part) -> Iterator[None]:
     start = [WITH_CALLER, "from distributed.cli.dask_worker import main", "main()"]
     if part.cores:  # confined before libraries are imported that count them
         start.insert(1, f"os.sched_setaffinity(0, {part.cores})")
-    words = [
-        sys.executable,
-        "-P",
-        "-c",
-        "\n".join(start),
-        scheduler,
-        "--nthreads=1",
-        "--no-nanny",
-        "--no-dashboard",
-    ]
-    words += ["--memory-limit=0", f"--death-timeout={ARRIVAL:.0f}"]
+    alone = "--nthreads=1 --no-nanny --no-dashboard --memory-limit=0"
+    words = [sys.executable, "-P", "-c", "\n".join(start), scheduler, *alone.split()]
     code = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     env = os.environ | {"DASK_LOGGING__DISTRIBUTED": "critical", "PYTHONPATH": code}
     env |= {"CUDA_VISIBLE_DEVICES": part.gpu} if part.gpu else {}
@@ -356,7 +348,7 @@ def _worker(scheduler: str, part: Part) -> Iterator[None]:
     def keep(folder: str) -> None:
         while not over.is_set():
             place = f"--local-directory={folder}"
-            with subprocess.Popen([*words, place], stdin=PIPE, env=env, start_new_session=True) as process:
+            with subprocess.Popen([*words, place], env=env, stdin=PIPE, start_new_session=True) as process:
                 while process.poll() is None and not over.wait(0.1):
                     pass
                 process.kill()
@@ -544,7 +536,7 @@ class Crew:
             return
         if isinstance(answer, KilledWorker):
             n = answer.allowed_failures + 1
-            raise UserError(f"{unit.name}: {n} workers died of it: their logs may say why, such as memory")
+            raise UserError(f"{unit.name}: {n} workers died while they did it: see what their logs say last")
         if isinstance(answer, CancelledError):
             raise UserError("the scheduler is gone; what is recorded stays, and the same command goes on")
         if isinstance(answer, BaseException):
@@ -556,14 +548,21 @@ class Crew:
             self.ask(course, course.ready())
 
     def _supply(self, address: str, name: str) -> None:
-        """Send a worker the data that it has not got, once."""
+        """Send a worker the data that it has not got, once; if it is gone meanwhile, nothing is sent.
+
+        Raises:
+            UserError: if it cannot keep them.
+        """
         if (address, name) in self.supplied:
             return
         files = repro.data.packed(name, self.request.data_dir)
         size = sum(map(len, files.values())) / 1e6
         self._say(f"worker {address} is sent {name}, {size:.1f} MB")
-        self.client.run(repro.data.unpack, name, files, workers=[address])
-        self.supplied.add((address, name))
+        told = self.client.run(repro.data.unpack, name, files, workers=[address], on_error="return")
+        if isinstance(told[address], UserError):
+            raise UserError(f"worker {address}: {told[address]}")
+        if told[address] is None:
+            self.supplied.add((address, name))
 
     def _heed(self, event: Any) -> None:
         """Take notice of workers that come, and say which go."""
@@ -572,12 +571,8 @@ class Crew:
                 self.workers.add(address)
             case {"action": "remove-worker", "worker": address}:
                 self.workers.discard(address)
-                others = (
-                    f"{_n_workers(len(self.workers))} left"
-                    if self.workers
-                    else "none is left: waiting for one"
-                )
-                self._say(f"worker {address} is gone, {others}")
+                left = f"{_n_workers(len(self.workers))} left" if self.workers else "none left: waits for one"
+                self._say(f"worker {address} is gone, {left}")
 
     def _say(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
