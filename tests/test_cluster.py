@@ -37,7 +37,7 @@ ARMS = ("pca-18", "glorot-adam", "logistic-pca-6")  # one of them has its rate c
 CURVES = ("run", "curves", *(word for arm in ARMS for word in ("--only", arm)), "--seeds", "2")
 CURVES += ("--epochs", "1")
 N = 6  # records of it: one of PCA, a choice, and two of each other arm
-LONG = ("run", "curves", "--only", "logistic-pca-6", "--seeds", "2", "--epochs", "600")
+LONG = ("run", "curves", "--only", "logistic-pca-6", "--seeds", "2", "--epochs", "200")
 
 
 @pytest.fixture(scope="module")
