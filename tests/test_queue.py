@@ -153,7 +153,7 @@ def test_what_is_recorded_is_not_missing_and_nothing_is_loaded(recorded, monkeyp
 
 
 def test_an_accelerator_trains_the_missing_seeds_as_one_program(recorded, monkeypatch):
-    monkeypatch.setattr(repro.runs.run, "side_by_side", lambda: True)
+    monkeypatch.setattr(repro.runs.run, "side_by_side", lambda _: True)
     request = Request(seeds=5, only=("glorot-cg",), precision=Precision(), results=recorded)
     [work] = missing(TINY, request)
     assert work.seeds == (3, 4)
@@ -168,7 +168,7 @@ def test_an_accelerators_products_are_as_precise_as_each_phase_needs(recorded, m
         return {work.variant: work.config.precision for work in missing(TINY, request)}
 
     assert set(found(request).values()) == {Precision()}
-    monkeypatch.setattr(repro.runs.run, "side_by_side", lambda: True)
+    monkeypatch.setattr(repro.runs.run, "side_by_side", lambda _: True)
     assert found(request) == {"pretrained-cg": Precision("tensorfloat32"), "glorot-adam": Precision()}
     assert found(replace(request, precision=asked)) == {
         "pretrained-cg": asked,

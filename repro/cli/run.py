@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +13,13 @@ import typer
 from rich.table import Column, Table
 
 from repro.cli.options import DataDir, For, Names, Profile, Results, console, experiments, precision_of
+from repro.errors import UserError
 
 if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
     from repro.runs.experiment import Experiment
+    from repro.runs.run import Request
+
+    Made = tuple[Experiment, list[Path]]  # an experiment, and its records that were asked for
 
 SURPRISED = 3  # exit code: all is recorded, but something diverged or a quick score is out of its range
 
@@ -42,6 +48,13 @@ def run(
     plan: Annotated[
         bool, typer.Option("--plan", help="Run nothing; show what is missing, the most valuable first.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of a Dask scheduler, whose workers do it; local or local:2 starts workers here.",
+        ),
+    ] = None,
 ) -> None:
     """Run experiments and write one record per variant and seed; what is recorded already is skipped.
 
@@ -49,42 +62,82 @@ def run(
     """
     began = time.monotonic()
     named = experiments(names)  # before what takes seconds to import
-    from repro.atomic import check_writable
-    from repro.runs.compiler import compiled_once
     from repro.runs.memory import peak_memory, share_pools
-    from repro.runs.provenance import here, n_cores
-    from repro.runs.run import Request, Tally, check, diverged, missing, out_of_range
-    from repro.runs.run import run as carry_out
+    from repro.runs.provenance import here
+    from repro.runs.run import Request, diverged, out_of_range
 
     share_pools()
-    device = here()
     products = None if precision is None else precision_of(precision)
     how = seeds, tuple(only or ()), epochs, pretraining_epochs, products
     request = Request(profile, *how, data_dir=data_dir, results=results)
-    for experiment in named.values():
-        check(experiment, request)
-    if plan or given:
-        from repro.cli.queue import show, work
+    if cluster is not None and (plan or given):
+        raise UserError(f"{'--plan' if plan else '--for'} is of this machine alone: leave --cluster out")
     if plan:
+        from repro.cli.queue import show
+
+        here()
+        _check(named, request)
         show(named, request, given)
         return
-    check_writable(request.folder, results)
-    console.print(f"on {device.name}" + (f", {n_cores()} threads" if device.platform == "cpu" else ""))
+    if cluster is not None:
+        made = _on_workers(cluster, named, request)
+    else:
+        made = _here(named, request, began + given.total_seconds() if given else None)
     surprises = []
-    with compiled_once(console):
-        if given:
-            made = work(named, request, began + given.total_seconds())
-        else:
-            tally = Tally(sum(1 for each in named.values() for _ in missing(each, request)))
-            made = ((each, carry_out(each, request, console, tally)) for each in named.values())
-        for experiment, paths in made:
-            print_scores(experiment, paths)
-            surprises += diverged(experiment, paths) + out_of_range(experiment, request, paths)
+    for experiment, paths in made:
+        print_scores(experiment, paths)
+        surprises += diverged(experiment, paths) + out_of_range(experiment, request, paths)
     console.print(f"records are in {results / profile}")
-    console.print(f"at most {peak_memory() / 1e9:.2f} GB of memory were taken")
+    if cluster is None:
+        console.print(f"at most {peak_memory() / 1e9:.2f} GB of memory were taken")
     for surprise in surprises:
         print(f"repro: {surprise}", file=sys.stderr)
     raise typer.Exit(SURPRISED if surprises else 0)
+
+
+def _check(named: dict[str, Experiment], request: Request) -> None:
+    """Refuse what cannot be carried out."""
+    from repro.runs.run import check
+
+    for experiment in named.values():
+        check(experiment, request)
+
+
+def _here(named: dict[str, Experiment], request: Request, until: float | None) -> Iterator[Made]:
+    """Carry it out in this process; what can be done until a time of `time.monotonic`, if there is one."""
+    from repro.atomic import check_writable
+    from repro.runs.compiler import compiled_once
+    from repro.runs.provenance import here, n_cores
+    from repro.runs.run import Tally, missing, run
+
+    device = here()
+    _check(named, request)
+    check_writable(request.folder, request.results)
+    console.print(f"on {device.name}" + (f", {n_cores()} threads" if device.platform == "cpu" else ""))
+    with compiled_once(console):
+        if until is not None:
+            from repro.cli.queue import work
+
+            yield from work(named, request, until)
+            return
+        tally = Tally(sum(1 for each in named.values() for _ in missing(each, request)))
+        for each in named.values():
+            yield each, run(each, request, console, tally)
+
+
+def _on_workers(address: str, named: dict[str, Experiment], request: Request) -> Iterator[Made]:
+    """Have it carried out by the workers of a scheduler."""
+    from repro.atomic import check_writable
+    from repro.runs.cluster import connected, run_on
+    from repro.runs.run import Tally, missing
+
+    with connected(address, console) as cluster:
+        request = replace(request, workers=cluster.platform)
+        _check(named, request)
+        check_writable(request.folder, request.results)
+        console.print(f"on {cluster}")
+        tally = Tally(sum(1 for each in named.values() for _ in missing(each, request)))
+        yield from run_on(cluster, list(named.values()), request, console, tally)
 
 
 def print_scores(experiment: Experiment, paths: list[Path]) -> None:

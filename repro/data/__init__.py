@@ -1,6 +1,30 @@
 """What is learnt from. `load` is the only door."""
 
 from repro.data.dataset import Cases, Dataset
-from repro.data.registry import NAMES, Status, checksum, load, prepare, status, verify
+from repro.data.registry import (
+    NAMES,
+    Status,
+    at_hand,
+    checksum,
+    load,
+    packed,
+    prepare,
+    status,
+    unpack,
+    verify,
+)
 
-__all__ = ["NAMES", "Cases", "Dataset", "Status", "checksum", "load", "prepare", "status", "verify"]
+__all__ = [
+    "NAMES",
+    "Cases",
+    "Dataset",
+    "Status",
+    "at_hand",
+    "checksum",
+    "load",
+    "packed",
+    "prepare",
+    "status",
+    "unpack",
+    "verify",
+]

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array, vstack
 
 from repro.shapes import VisibleKind
 
+OWN = "own"  # the source of data that a user brings
 Inputs = Float32[np.ndarray, "N V"] | Float32[csr_array, "N V"]
 
 
@@ -33,7 +34,7 @@ class Dataset:
     """
 
     name: str
-    source: str  # "full", or "embedded": the small sample that an installed package carries
+    source: str  # "full"; "embedded", the small sample that an installed package carries; or OWN
     kind: VisibleKind
     checksum: str  # SHA-256 over the stored arrays
     train: Cases

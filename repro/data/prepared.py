@@ -102,6 +102,25 @@ def manifest(recipe: Recipe, arrays: dict[str, Any]) -> dict[str, Any]:
     return {"name": recipe.name, "version": recipe.version, "checksum": checksum(arrays), "arrays": arrays}
 
 
+def packed(recipe: Recipe) -> dict[str, bytes]:
+    """The files of a prepared set, to be sent to another machine."""
+    return {path.name: path.read_bytes() for path in sorted(folder(recipe).iterdir())}
+
+
+def unpack(recipe: Recipe, files: dict[str, bytes]) -> None:
+    """Put a set that another machine has prepared into the cache; whoever reads it verifies it.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    with workspace() as work:
+        staged = work / "arrays"
+        staged.mkdir()
+        for name, content in files.items():
+            (staged / name).write_bytes(content)
+        publish(staged, folder(recipe))
+
+
 def settled(recipe: Recipe) -> str:
     """The checksum of a recipe: the registered one, or where none is the one it was first prepared with."""
     path = folder(recipe) / MANIFEST

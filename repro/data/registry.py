@@ -72,6 +72,29 @@ def prepare(name: str, data_dir: str | Path | None = None) -> Path:
     return prepared.folder(recipe)
 
 
+def at_hand(name: str, *, embedded: bool = False) -> bool:
+    """Whether a data set is here, or the raw files that it is made of may be: nothing need be downloaded."""
+    recipe = find(name, embedded)
+    return bool(embedded or prepared.folder(recipe).exists() or data_folder(None))
+
+
+def packed(name: str, data_dir: str | Path | None = None) -> dict[str, bytes]:
+    """The files of a data set, prepared first if it is not, for `unpack` on another machine. Fails as `load`
+    does.
+    """
+    prepare(name, data_dir)
+    return prepared.packed(find(name))
+
+
+def unpack(name: str, files: dict[str, bytes]) -> None:
+    """Put a data set into the cache that another machine has `packed`.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    prepared.unpack(find(name), files)
+
+
 def verify(name: str, *, embedded: bool = False) -> str:
     """The checksum of a data set that is ready, after every stored byte has been checked.
 

@@ -30,9 +30,11 @@ class Outcome(NamedTuple):
     layers: Sequence[Layer] = ()  # of a trained network, inputs to outputs: weights [S I O] and biases [S O]
 
 
-def side_by_side() -> bool:
-    """Whether this machine trains several as fast as one: accelerators do; CPUs take them one by one."""
-    return jax.devices()[0].platform != "cpu"
+def side_by_side(platform: str | None = None) -> bool:
+    """Whether devices of this platform, or of this machine, train several as fast as one: accelerators do;
+    CPUs take them one by one.
+    """
+    return (platform or jax.devices()[0].platform) != "cpu"
 
 
 def cases_of(data: Dataset, learns_from: LearnsFrom) -> dict[str, Cases]:

@@ -40,7 +40,8 @@ class Watch(Monitor):
     kept, and `OutOfTimeError` is raised.
 
     Within, Ctrl-C is heeded at the next report, when nothing is being computed: an exception in the middle of
-    a computation has ended in a segmentation fault. A second Ctrl-C ends the process at once.
+    a computation has ended in a segmentation fault. A second Ctrl-C ends the process at once. Another event
+    that is to be heeded so may be given as `stop`.
     """
 
     def __init__(
@@ -51,11 +52,12 @@ class Watch(Monitor):
         console: Console,
         about: dict | None = None,
         until: float = math.inf,
+        stop: threading.Event | None = None,
     ):
         self.title, self.folder, self.artefacts, self.console = title, folder, artefacts, console
         self.process = Process(folder / PROCESSES, about or {})
         self.until = until
-        self.stop = threading.Event()  # Ctrl-C was pressed
+        self.stop = stop or threading.Event()  # Ctrl-C was pressed
         self.taken: list[dict] = []  # artefacts that this run started from, and what made them
         self.diverged: dict[str, list[int]] = {}  # phase -> `Fitted.diverged`, of those where a seed did
         self.shared = False  # whether `folder` is that of an artefact

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ import numpy as np
 from rich.console import Console
 
 import repro.data
-from repro.data.dataset import Dataset
+from repro.data.dataset import OWN, Dataset
 from repro.errors import (
     DataUnavailableError,
     DeviceMemoryError,
@@ -70,6 +71,12 @@ class Request:
     data_dir: Path | None = None
     results: Path = Path("results")
     own: Dataset | None = None  # the user's, which every variant learns from, and whose networks are kept
+    workers: str | None = None  # the platform of those that carry it out; None: this process does
+
+    @property
+    def platform(self) -> str:
+        """Of the devices that carry it out, as JAX calls it."""
+        return self.workers or jax.devices()[0].platform
 
     @property
     def folder(self) -> Path:
@@ -99,6 +106,45 @@ class Session(NamedTuple):
     tally: Tally | None = None
 
 
+class Unit(NamedTuple):
+    """What one program does, as a plain value: any process that has the data can carry it out."""
+
+    experiment: str
+    variant: str
+    profile: str
+    config: Config
+    seeds: tuple[int, ...]
+    checksum: str  # of the data
+    platform: str  # of the device
+
+    @property
+    def identity(self) -> str:
+        """Of its records."""
+        return identity(self.config, self.checksum, self.platform)
+
+    @property
+    def title(self) -> str:
+        """What it is called in what is said."""
+        choice = ", choice of the rate" if isinstance(self.config, Tuning) else ""
+        return f"{self.experiment}/{self.variant}{choice}"
+
+    @property
+    def name(self) -> str:
+        """The same, with its seeds."""
+        first, *more = self.seeds
+        return f"{self.title}, seeds {first} to {more[-1]}" if more else f"{self.title}, seed {first}"
+
+
+Made = list[tuple[Record, dict[str, np.ndarray]]]  # records, and the arrays beside them
+
+
+class Stage(NamedTuple):
+    """Records of a variant that may be made at the same time."""
+
+    paths: list[Path]
+    missing: list[Unit]
+
+
 def loader(request: Request) -> Callable[[str], Dataset]:
     """What loads the data of a request by name; it keeps the data set it loaded last."""
     revision()
@@ -119,21 +165,43 @@ def run(experiment: Experiment, request: Request, console: Console, tally: Tally
         DataUnavailableError: if the data cannot be had.
     """
     session = Session(experiment, request, loader(request), console, tally=tally)
-    paths, absent = [], set()
+    paths: list[Path] = []
+    absent: set[str] = set()
     for variant, config in configurations(experiment, request).items():
-        if config.data in absent:
-            continue
-        try:
-            paths += _run_variant(session, variant, config)
-        except DataUnavailableError as error:
-            if len(experiment.data) == 1 or request.only:
-                raise
-            console.print(f"{experiment.name} goes on without {config.data}: {error}", markup=False)
-            absent.add(config.data)
-        except DivergedError as error:
-            console.print(f"{experiment.name} goes on without {variant}: {error}", markup=False)
-    if not paths and request.profile == "paper":
-        raise DataUnavailableError(f"{experiment.name} has nothing to learn from: see above")
+        if config.data not in absent:
+            with going_on(session, variant, config, absent):
+                paths += _run_variant(session, variant, config)
+    return something(session, paths)
+
+
+@contextmanager
+def going_on(session: Session, variant: str, config: Config, absent: set[str]) -> Iterator[None]:
+    """Within, a variant is run; if it cannot be, that is said and the experiment goes on without it, or
+    without all of its data set, which is then `absent`.
+
+    Raises:
+        DataUnavailableError: if there are no other data to go on with.
+    """
+    experiment, console = session.experiment, session.console
+    try:
+        yield
+    except DataUnavailableError as error:
+        if len(experiment.data) == 1 or session.request.only:
+            raise
+        console.print(f"{experiment.name} goes on without {config.data}: {error}", markup=False)
+        absent.add(config.data)
+    except DivergedError as error:
+        console.print(f"{experiment.name} goes on without {variant}: {error}", markup=False)
+
+
+def something(session: Session, paths: list[Path]) -> list[Path]:
+    """The records of an experiment, which must not be none at full scale.
+
+    Raises:
+        DataUnavailableError: if there are none.
+    """
+    if not paths and session.request.profile == "paper":
+        raise DataUnavailableError(f"{session.experiment.name} has nothing to learn from: see above")
     return paths
 
 
@@ -148,7 +216,7 @@ def check(experiment: Experiment, request: Request) -> None:
         value = getattr(request, name)
         if value is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-    if request.precision and not side_by_side():
+    if request.precision and not side_by_side(request.workers):
         raise UserError(
             "--precision is of an accelerator's products; leave it out: a CPU computes in float32"
         )
@@ -180,7 +248,7 @@ def _with_precision(config: Config, request: Request) -> Config:
     """The configuration with the precision that is requested of an accelerator's products, or that suffices;
     of random starts nothing is pretrained.
     """
-    if not isinstance(config, Autoencoding) or not side_by_side():
+    if not isinstance(config, Autoencoding) or not side_by_side(request.workers):
         return config
     precision = request.precision or SUFFICIENT
     if not isinstance(config.start, Pretrained):
@@ -217,6 +285,20 @@ def chosen(session: Session, variant: str, config: Config) -> Config:
         return config
     [path] = records(session, variant, tuning_of(config), range(1))
     return _with_rate(config, path)
+
+
+def stages(session: Session, variant: str, config: Config) -> Iterator[Stage]:
+    """What a variant asks for: the choice of its rate, if that is still to be made, then its runs. What is
+    missing of one stage must have been recorded before the next is asked for.
+
+    Raises:
+        DivergedError: if every candidate did.
+    """
+    if needs_a_choice(config):
+        choice = due(session, variant, tuning_of(config), range(1))
+        yield choice
+        config = _with_rate(config, choice.paths[0])
+    yield due(session, variant, config, seeds_of(session.experiment, session.request, config))
 
 
 def needs_a_choice(config: Config) -> TypeGuard[Autoencoding]:
@@ -259,26 +341,37 @@ def records(session: Session, variant: str, config: Config, seeds: Iterable[int]
     Raises:
         UserError: if one of them is of another configuration, which had these for its defaults.
     """
-    experiment, request, platform = session.experiment, session.request, jax.devices()[0].platform
-    registered = known_checksum(request, config.data)
-    of = identity(config, registered or session.data(config.data).checksum, platform)
-    paths = {n: record_path(request.folder, experiment.name, variant, n, of) for n in seeds}
+    stage = due(session, variant, config, seeds)
+    for unit in stage.missing:
+        data, keep = session.data(config.data), partial(record, session, unit)
+        carry_out(unit, data, session.request.folder, session.console, keep, session.tally, session.until)
+    if stage.missing and session.request.platform == "cpu":
+        give_back()
+    return stage.paths
+
+
+def due(session: Session, variant: str, config: Config, seeds: Iterable[int]) -> Stage:
+    """The records of these seeds, and what is missing of them; what is there is said.
+
+    Raises:
+        UserError: if one of them is of another configuration, which had these for its defaults.
+    """
+    experiment, request, console = session.experiment, session.request, session.console
+    checksum = known_checksum(request, config.data) or session.data(config.data).checksum
+    unit = Unit(experiment.name, variant, request.profile, config, (), checksum, request.platform)
+    paths = {n: record_path(request.folder, experiment.name, variant, n, unit.identity) for n in seeds}
     missing = [seed for seed, path in paths.items() if not path.exists()]
-    title = f"{experiment.name}/{variant}" + (", choice of the rate" if isinstance(config, Tuning) else "")
     for seed in sorted(paths.keys() - set(missing)):
-        record = load_record(paths[seed], request.folder)
-        if from_json(record.config) != config:
+        there = load_record(paths[seed], request.folder)
+        if from_json(there.config) != config:
             raise UserError(
                 f"{paths[seed]} was made when defaults were others: delete it and run its experiment again"
             )
-        commit = record.provenance["commit"][:8]
-        session.console.print(f"{title}: seed {seed} is already recorded, by commit {commit}")
+        commit = there.provenance["commit"][:8]
+        console.print(f"{unit.title}: seed {seed} is already recorded, by commit {commit}")
     forget_recorded(request.folder)
-    for together in programs(config, missing):
-        _run_seeds(session, variant, config, together, title)
-    if missing and platform == "cpu":
-        give_back()
-    return list(paths.values())
+    together = programs(config, missing, request.workers)
+    return Stage(list(paths.values()), [unit._replace(seeds=tuple(some)) for some in together])
 
 
 class Work(NamedTuple):
@@ -301,7 +394,7 @@ def missing(experiment: Experiment, request: Request) -> Iterator[Work]:
 
 
 def _missing(experiment: Experiment, request: Request, variant: str, config: Config) -> Iterator[Work]:
-    learnt, platform = known_checksum(request, config.data), jax.devices()[0].platform
+    learnt, platform = known_checksum(request, config.data), request.platform
 
     def path(of: str, seed: int) -> Path:
         return record_path(request.folder, experiment.name, variant, seed, of)
@@ -313,16 +406,17 @@ def _missing(experiment: Experiment, request: Request, variant: str, config: Con
             config, choosing = _with_rate(config, choice), None
     of = identity(config, learnt, platform)
     absent = [seed for seed in seeds_of(experiment, request, config) if not path(of, seed).exists()]
-    for seeds in programs(config, absent):
-        begun = checkpoints(request, experiment, config, of, seeds)
+    for seeds in programs(config, absent, request.workers):
+        begun = checkpoints(request.folder, experiment.name, config, of, seeds)
         if choosing:
-            begun = checkpoints(request, experiment, choosing, identity(choosing, learnt, platform), [0])
+            of_choice = identity(choosing, learnt, platform)
+            begun = checkpoints(request.folder, experiment.name, choosing, of_choice, [0])
         yield Work(experiment, variant, config, tuple(seeds), seconds_spent(begun))
 
 
-def programs(config: Config, seeds: list[int]) -> list[list[int]]:
-    """The seeds that one program trains side by side."""
-    alone = not side_by_side() or (isinstance(config, Autoencoding) and searches_to_a_budget(config))
+def programs(config: Config, seeds: list[int], workers: str | None = None) -> list[list[int]]:
+    """The seeds that one program trains side by side, here or on workers of this platform."""
+    alone = not side_by_side(workers) or (isinstance(config, Autoencoding) and searches_to_a_budget(config))
     return [[seed] for seed in seeds] if alone else [seeds] * bool(seeds)
 
 
@@ -331,18 +425,28 @@ def searches_to_a_budget(config: Autoencoding) -> bool:
     return isinstance(config.budget, Flops) and isinstance(config.optimiser, SEARCHING)
 
 
-def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int], title: str) -> None:
-    """Run some seeds as one program and write their records."""
-    experiment, request = session.experiment, session.request
-    data = session.data(config.data)
-    claim(request.folder)
+def carry_out(
+    unit: Unit,
+    data: Dataset,
+    folder: Path,
+    console: Console,
+    keep: Callable[[Made], object],
+    tally: Tally | None = None,
+    until: float = math.inf,
+    stop: threading.Event | None = None,
+) -> None:
+    """Train the seeds of a unit as one program and have its records kept; then its checkpoints go, which are
+    below the folder, as are the artefacts that it shares with others.
+    """
+    config, seeds = unit.config, unit.seeds
+    claim(folder)
     origin = provenance(data.source, data.checksum, seeds_side_by_side=len(seeds))
     of, learnt = identity(config, data.checksum, origin["platform"]), f"{data.checksum[:8]}.v{FORMAT_VERSION}"
-    own = checkpoints(request, experiment, config, of, seeds)
-    artefacts = request.folder / ".artefacts" / f"{origin['platform']}.{learnt}"
+    own = checkpoints(folder, unit.experiment, config, of, seeds)
+    artefacts = folder / ".artefacts" / f"{origin['platform']}.{learnt}"
     about = {name: origin[name] for name in PROCESS}
-    name = _name(title, seeds, None if isinstance(config, Tuning) else session.tally)
-    with Watch(name, own, artefacts, session.console, about, session.until) as watch, _fits(title):
+    name = _counted(unit, tally)
+    with Watch(name, own, artefacts, console, about, until, stop) as watch, _fits(unit.title):
         outcome = PROGRAMS[type(config)](config, data, jax.vmap(jax.random.key)(np.array(seeds)), watch)
     processes = watch.processes()
     origin |= {
@@ -358,23 +462,27 @@ def _run_seeds(session: Session, variant: str, config: Config, seeds: list[int],
         metrics = {name: float(value[i]) for name, value in outcome.metrics.items()}
         curves = {name: np.asarray(value[i], float).tolist() for name, value in outcome.curves.items()}
         arrays = {name: value[i] for name, value in outcome.arrays.items()}
-        arrays |= weights(outcome.layers, i) if request.own else {}
-        about = experiment.name, variant, request.profile, seed, of, as_json(config)
+        arrays |= weights(outcome.layers, i) if data.source == OWN else {}
+        about = unit.experiment, unit.variant, unit.profile, seed, of, as_json(config)
         made.append((Record(*about, metrics, curves, None, origin), arrays))
-    save_records(request.folder, made)
+    keep(made)
     watch.forget()
-    done = f"recorded seed {', '.join(map(str, seeds))} in {origin['wall_seconds']:.0f} s"
-    session.console.print(f"{title}: {done}")
 
 
-def _name(title: str, seeds: list[int], tally: Tally | None) -> str:
+def record(session: Session, unit: Unit, made: Made) -> None:
+    """Write the records of a unit, and say so."""
+    save_records(session.request.folder, made)
+    seconds = made[0][0].provenance["wall_seconds"]
+    done = f"recorded seed {', '.join(map(str, unit.seeds))} in {seconds:.0f} s"
+    session.console.print(f"{unit.title}: {done}")
+
+
+def _counted(unit: Unit, tally: Tally | None) -> str:
     """What a program is called while it goes on: variant, seeds, and which of the command's programs."""
-    shown = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    name = f"{title}, seed{'s' * (len(seeds) > 1)} {shown}"
-    if tally is None:
-        return name
+    if tally is None or isinstance(unit.config, Tuning):
+        return unit.name
     tally.begun += 1
-    return f"{name}, {tally}"
+    return f"{unit.name}, {tally}"
 
 
 @contextmanager
@@ -398,15 +506,13 @@ def _fits(title: str) -> Iterator[None]:
         raise DeviceMemoryError(said) from error
 
 
-def checkpoints(
-    request: Request, experiment: Experiment, config: Config, of: str, seeds: Sequence[int]
-) -> Path:
+def checkpoints(folder: Path, experiment: str, config: Config, of: str, seeds: Sequence[int]) -> Path:
     """The folder of the checkpoints of a run of this identity. Its defaults are in the name too: whoever went
     on with others would not know it.
     """
     whole = digest(as_json(config))[:8]
-    name = f"{experiment.name}.{of}.{whole}.{'-'.join(map(str, seeds))}.v{FORMAT_VERSION}"
-    return request.folder / ".checkpoints" / name
+    name = f"{experiment}.{of}.{whole}.{'-'.join(map(str, seeds))}.v{FORMAT_VERSION}"
+    return folder / ".checkpoints" / name
 
 
 def forget_recorded(folder: Path) -> None:

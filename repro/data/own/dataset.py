@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from repro.data.dataset import Cases, Dataset
+from repro.data.dataset import OWN, Cases, Dataset
 from repro.data.own.files import Table, numbered, read, read_labels, sizes
 from repro.data.own.scaling import Scaling, propose
 from repro.data.recipe import checksum, describe
@@ -68,7 +68,7 @@ def load_own(path: Path, kind: VisibleKind | None = None, labels: Path | None = 
     arrays = {f"{name}_{part}": x for name, cases in split.items() for part, x in _parts(cases).items()}
     content = checksum({name: describe(x) for name, x in arrays.items()})
     three = split["train"], split["valid"], split["test"]
-    data = Dataset(path.stem, "own", scaling.kind, content, *three, classes)
+    data = Dataset(path.stem, OWN, scaling.kind, content, *three, classes)
     return Own(data, scaling, table.shape or (_square(table) if scaling.kind == "binary" else None))
 
 
