@@ -373,7 +373,8 @@ def test_work_for_a_time_does_what_it_can_and_says_what_is_left(few_cases, tmp_p
 
 def commands(page):
     """Every line of the page's shell blocks, without its comment."""
-    blocks = re.findall(r"```(?:sh)?\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```$|^```.*?^```$", text, re.DOTALL | re.MULTILINE)
     return [
         shlex.split(line, comments=True) for block in blocks for line in block.splitlines() if line.strip()
     ]
