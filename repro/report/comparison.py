@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from repro.evaluation.intervals import interval, ratio
-from repro.report.answer import OPTIMISERS, PRECISION, Cell, arms_of, compared, doubts
+from repro.report.answer import OPTIMISERS, PRECISION, Arm, Cell, arms_of, compared, doubts
 from repro.report.fairness import LOSSES, judged
 from repro.report.frame import Frame, shown
 from repro.report.tables import number
@@ -106,11 +106,15 @@ def _sentence(cell: Cell, metric: str) -> str:
         says = "**the pretrained start is better**"
     but = [doubt for doubt in doubts(cell) if "alone so far" not in doubt]
     return (
-        f"With {OPTIMISERS[cell.optimiser]} the test error from the random start ({arms[0].variant}) is "
+        f"With {OPTIMISERS[cell.optimiser]} the test error from the random start ({_named(arms[0])}) is "
         f"{found.value:.2f} times{sure} that from the pretrained one ({arms[1].variant}): {says}"
         + (f"; but {'; '.join(but)}" if but else "")
         + "."
     )
+
+
+def _named(arm: Arm) -> str:
+    return f"{arm.variant}, with rectified linear units" if arm.start == "he" else arm.variant
 
 
 def readable(rows: pd.DataFrame) -> str:
@@ -159,7 +163,8 @@ def page(
 Test errors ({WORDS[settings["kind"]]}, mean over cases) are means over n seeds with their 95 % t-interval.
 A tenth of the cases, from which PCA and LSA alone learn, gives the validation loss, by which rates and starts
 are chosen; a fifth gives the test error, which chooses nothing. Every run had {settings["operations"]:.3g}
-operations, pretraining and the choice of its rate included; seconds are those of its own training.
+operations, of which pretraining and the choice of a rate took at most about a fifth each; seconds are those of
+its own training.
 
 {figures}
 
