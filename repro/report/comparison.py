@@ -163,8 +163,8 @@ def page(
 Test errors ({WORDS[settings["kind"]]}, mean over cases) are means over n seeds with their 95 % t-interval.
 A tenth of the cases, from which PCA and LSA alone learn, gives the validation loss, by which rates and starts
 are chosen; a fifth gives the test error, which chooses nothing. Every run had {settings["operations"]:.3g}
-operations, of which pretraining and the choice of a rate took at most about a fifth each; seconds are those of
-its own training.
+operations, of which pretraining and the choice of a rate took about a fifth each at most; seconds are those
+of its own training.
 
 {figures}
 
