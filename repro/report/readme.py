@@ -58,12 +58,12 @@ def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
     contents[tables / "answer.csv"] = csv(cells)
     contents[tables / "answer.md"] = answer.page(cells, asked.recipe, asked.shares)
     rounded = precision.compared(frame)
-    contents[tables / "precision.csv"] = csv(rounded)
+    contents[tables / "precision.csv"] = csv(rounded[precision.COLUMNS])
     contents[tables / "precision.md"] = precision.page(rounded)
     contents[tables / "claims.md"] = verdicts.page(asked.claims, evidence)
     if frame.folder.resolve() == ROOT / "results":
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
-        table = tidy(frame, read_published()).merge(_shown(frame), how="inner")
+        table = standing(frame, tidy(frame, read_published()))
         blocks = {
             "answer": answer.block(cells, asked.shares),
             "headline": readable(headline(table, asked.experiments)),
@@ -123,6 +123,11 @@ def papers_networks(experiments: Mapping[str, Any]) -> set[tuple[str, str]]:
         for config in configs
         if isinstance(config, Autoencoding) and isinstance(config.start, Pretrained)
     }
+
+
+def standing(frame: Frame, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the tidy table of those runs that stand for their variants, with data, start and widths."""
+    return table.merge(_shown(frame), how="inner")
 
 
 def _shown(frame: Frame) -> pd.DataFrame:
