@@ -200,7 +200,7 @@ def _tables(frame: Frame, asked: Questions, origins: Origins) -> Iterator[Table]
     for name, experiment in asked.experiments.items():
         if len(own := rows[rows.experiment == name]):
             about = f"{experiment.claim} [{experiment.artefact}]."
-            yield _table(name, name, about, own, origins, by="metric", first=ERROR)
+            yield _table(f"experiment-{name}", name, about, own, origins, by="metric", first=ERROR)
     if len(rounded := precision.compared(frame)):
         words = precision.worded(rounded)
         group = _group("", words, rounded.paths, origins)
@@ -250,7 +250,8 @@ def _timings(timed: pd.DataFrame, origins: Origins) -> Table:
         _group(str(name), words.loc[own.index], [(path,) for path in own.path], origins)
         for name, own in timed.groupby("metric", sort=False)
     ]
-    return Table("eras", "eras", eras.OF_RATES.partition("\n\n")[2], "metric", [*words], groups, RATE)
+    about = eras.OF_RATES.partition("\n\n")[2]
+    return Table("rates", "Rates of machines", about, "metric", [*words], groups, RATE)
 
 
 # --- figures and eras ---------------------------------------------------------------------------------------
