@@ -17,7 +17,9 @@ def figure_names() -> list[str]:
 
 def captions() -> dict[str, str]:
     """What every figure shows, by name; nothing is imported."""
-    sources = {name: (Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8") for name in figure_names()}
+    sources = {
+        name: (Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8") for name in figure_names()
+    }
     return {name: ast.get_docstring(ast.parse(source)) or "" for name, source in sources.items()}
 
 

@@ -235,7 +235,8 @@ def block(table: pd.DataFrame, shares: Mapping[str, float]) -> str:
     return f"{sentence(table, shares)}\n\n{readable(table, shares)}"
 
 
-HOW = """Each cell: the ratio of test errors, random over pretrained start, with the same optimiser and as many
+HOW = """\
+Each cell: the ratio of test errors, random over pretrained start, with the same optimiser and as many
 operations, pretraining and the choice of the rate counted in, with its 95 % t-interval by seed; then the two
 errors. Below 1 the random start is better. Images are compared by squared error, documents by cross-entropy,
 with the precision among the 7 nearest beside it. Of the random starts (sparse, Glorot) the one with the lower

@@ -12,7 +12,7 @@ import pandas as pd
 
 from repro.report import recipe
 from repro.report.eras import DAYS, in_2006, not_reached, published_runs, rates, rates_of_today, to_target
-from repro.report.frame import Frame
+from repro.report.frame import Frame, select
 from repro.timing.conversion import DAY, REFERENCE, rates_of_2006
 
 MINUTE, HOUR, YEAR = 60, 3600, 365 * DAY  # seconds
@@ -42,7 +42,7 @@ class Span(NamedTuple):
 def spans(frame: Frame, experiments: Mapping[str, Any]) -> list[Span]:
     """All of them: machines of 2006 first, then one core of today's, then what was measured."""
     of_machines, of_runs = rates(frame), to_target(frame, experiments)
-    timed = of_machines[(of_machines.variant == REFERENCE.variant) & (of_machines.metric == "gflops")]
+    timed = select(of_machines, variant=REFERENCE.variant, metric="gflops")
     today = rates_of_today(timed)
     then = in_2006(of_runs, published_runs(experiments), rates_of_2006() + today)
     of_rate = {rate.name: path for rate, path in zip(today, timed.path, strict=True)}

@@ -119,7 +119,11 @@ def _today(record: Record, experiment: Experiment | None) -> Config | None:
     """What the variant of a record is now; None if it is no more."""
     if experiment is None or record.variant not in experiment.variants:
         return None
-    return shrunk(experiment, record.variant) if record.profile == "quick" else experiment.variants[record.variant]
+    return (
+        shrunk(experiment, record.variant)
+        if record.profile == "quick"
+        else experiment.variants[record.variant]
+    )
 
 
 def _request(config: Config, today: Config | None, record: Record) -> Request:
@@ -130,7 +134,9 @@ def _request(config: Config, today: Config | None, record: Record) -> Request:
     if ran is config and isinstance(ran.budget, Epochs) and ran.budget != today.budget:
         request = replace(request, epochs=ran.budget.n)
     if isinstance(ran.start, Pretrained) and isinstance(today.start, Pretrained):
-        one, other = ([s.n_epochs, s.first_n_epochs] for s in (ran.start.pretraining, today.start.pretraining))
+        one, other = (
+            [s.n_epochs, s.first_n_epochs] for s in (ran.start.pretraining, today.start.pretraining)
+        )
         request = replace(request, pretraining_epochs=one[0]) if one != other else request
     if not _on_accelerator(record):
         return request
@@ -149,5 +155,5 @@ def _is_asked(config: Config, asked: Config) -> bool:
         return config == asked
     if isinstance(config, Tuning):
         return config == tuning_of(asked)
-    rate = config.optimiser.learning_rate if type(config.optimiser) is type(asked.optimiser) else None
+    rate = getattr(getattr(config, "optimiser", None), "learning_rate", None)
     return config == replace(asked, optimiser=replace(asked.optimiser, learning_rate=rate))

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from repro.errors import UserError
 from repro.report import answer, axis, eras, precision, tables, verdicts
 from repro.report.fairness import judged
-from repro.report.frame import Frame
+from repro.report.frame import Frame, select
 from repro.report.origins import Origins, Source
-from repro.report.readme import Questions, headline, standing
+from repro.report.readme import Questions, check_recorded, headline, standing
 from repro.report.verdicts import Evidence, Ruling
 
 SIGNS = {"UPHELD": "✓", "REFUTED": "✗", "OPEN": "○"}
@@ -36,7 +35,7 @@ class Row(NamedTuple):
 
     cells: list[str]
     sources: list[Source]
-    sizes: dict[str, float] = {}  # by column, to sort by, where the text does not begin with the number
+    sizes: Mapping[str, float]  # by column, to sort by, where the text does not begin with the number
 
 
 class Group(NamedTuple):
@@ -80,25 +79,18 @@ class Picture(NamedTuple):
 
 
 def page_path(results: Path, profile: str) -> Path:
-    """Beside the tables: results/report for committed evidence; the quick profile's stays with its records."""
+    """results/report/index.html for committed evidence; the quick profile's stays with its records."""
     return tables.tables_folder(results, profile).parent / "report" / "index.html"
 
 
 def build(frame: Frame, asked: Questions, captions: Mapping[str, str]) -> str:
-    """The page, from the frame and those figures that are drawn, in the order of their captions.
-
-    Raises:
-        UserError: if nothing has been recorded.
-    """
-    if not frame.records:
-        options = f"--profile {frame.profile} --results {frame.folder}"
-        below = (frame.folder / frame.profile).absolute()
-        raise UserError(f"no records below {below}: `repro run {options}` or `repro time {options}` makes some")
-    origins, place = Origins(frame, asked.experiments), page_path(frame.folder, frame.profile)
+    """The page, from the frame and those figures that are drawn, in the order of their captions."""
+    check_recorded(frame)
+    origins, place = Origins(frame, asked.experiments), page_path(frame.folder, frame.profile).parent
     pictures = {picture.name: picture for picture in _pictures(frame, captions)}
     about: dict[str, Any] = {} if frame.small else _evidence(frame, asked, origins)
     on_axis = axis.spans(frame, asked.experiments)
-    return _environment().get_template("index.html.j2").render(
+    return _template().render(
         small=frame.small,
         profile=frame.profile,
         n_records=len(frame.records),
@@ -109,24 +101,20 @@ def build(frame: Frame, asked: Questions, captions: Mapping[str, str]) -> str:
         of_eras=eras.OF_TARGETS.partition("\n\n")[2] + eras.OF_CONVERSION.partition("\n\n")[2],
         axis=_axis(on_axis),
         runs=_by_experiment(origins),
-        place=lambda path: os.path.relpath(path, place.parent),
-        below=lambda path: path.relative_to(frame.folder),
+        place=lambda path: Path(os.path.relpath(path, place)).as_posix(),
+        below=lambda path: path.relative_to(frame.folder).as_posix(),
         signs=SIGNS,
         numbers=NUMBERS,
         **about,
     )
 
 
-def _environment() -> Environment:
-    found = Environment(
-        loader=PackageLoader("repro.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _template() -> Template:
+    """It refuses a name that it was not given, and escapes all texts."""
+    strict = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    found = Environment(loader=PackageLoader("repro.report"), **strict)
     found.filters["marked"] = marked
-    return found
+    return found.get_template("index.html.j2")
 
 
 def marked(text: str) -> Markup:
@@ -195,10 +183,13 @@ def _tables(frame: Frame, asked: Questions, origins: Origins) -> Iterator[Table]
     rows = tables.summed(frame, tables.read_published())
     first = headline(standing(frame, rows), asked.experiments)
     if len(first) and not frame.small:
-        title, about = "Beside the papers’ numbers", "Test squared errors with the papers’ networks, best first."
+        title, about = (
+            "Beside the papers’ numbers",
+            "Test squared errors with the papers’ networks, best first.",
+        )
         yield _table("headline", title, about, first, origins)
     for name, experiment in asked.experiments.items():
-        if len(own := rows[rows.experiment == name]):
+        if len(own := select(rows, experiment=name)):
             about = f"{experiment.claim} [{experiment.artefact}]."
             yield _table(f"experiment-{name}", name, about, own, origins, by="metric", first=ERROR)
     if len(rounded := precision.compared(frame)):
@@ -222,7 +213,7 @@ def _table(
 
 def _group(name: str, words: pd.DataFrame, paths: Iterable[Sequence[str]], origins: Origins) -> Group:
     cells = words.astype(str).to_numpy().tolist()
-    return Group(name, [Row(row, origins.of(own)) for row, own in zip(cells, paths, strict=True)])
+    return Group(name, [Row(row, origins.of(own), {}) for row, own in zip(cells, paths, strict=True)])
 
 
 def _timings(timed: pd.DataFrame, origins: Origins) -> Table:
@@ -275,9 +266,8 @@ def _eras(spans: Sequence[axis.Span], origins: Origins) -> Table:
         cells = [span.data, span.arm, span.start, span.seeds, span.said, _how(span)]
         row = Row(cells, origins.of(span.paths), {"time": span.seconds})
         groups.setdefault(_machine(span), []).append(row)
-    about = "Time until the test squared error first was the paper’s or less; and of the recipe of 2006 the whole."
     made = [Group(name, rows) for name, rows in groups.items()]
-    return Table("time", "Time on each machine", about, "machine", columns, made, next(iter(groups), ""))
+    return Table("time", "Time on each machine", "", "machine", columns, made, next(iter(groups), ""))
 
 
 def _how(span: axis.Span) -> str:

@@ -37,18 +37,8 @@ class Questions(NamedTuple):
 def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
     """Every generated text of a profile, by path; the verdicts, the README and the index are of the paper
     profile alone.
-
-    Raises:
-        UserError: if nothing has been recorded.
     """
-    if not frame.records:
-        below, options = (
-            (frame.folder / frame.profile).absolute(),
-            f"--profile {frame.profile} --results {frame.folder}",
-        )
-        raise UserError(
-            f"no records below {below}: `repro run {options}` or `repro time {options}` makes some"
-        )
+    check_recorded(frame)
     tables = tables_folder(frame.folder, frame.profile)
     contents = build(frame, asked.experiments) | eras.build(frame, asked.experiments)
     if frame.profile != "paper":
@@ -72,6 +62,21 @@ def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
         rulings = {claim.key: verdict(claim, evidence) for claim in asked.claims}
         contents[ROOT / "experiments" / "README.md"] = index(asked.experiments, frame, rulings)
     return contents
+
+
+def check_recorded(frame: Frame) -> None:
+    """Refuse a profile without records.
+
+    Raises:
+        UserError: naming the commands that make some.
+    """
+    if frame.records:
+        return
+    below, options = (
+        (frame.folder / frame.profile).absolute(),
+        f"--profile {frame.profile} --results {frame.folder}",
+    )
+    raise UserError(f"no records below {below}: `repro run {options}` or `repro time {options}` makes some")
 
 
 def with_blocks(readme: str, tables: Mapping[str, str]) -> str:

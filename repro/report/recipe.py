@@ -50,7 +50,12 @@ def times(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
             row["total"] = float(same.wall_seconds.sum())
             row["else"] = row["total"] - sum(row[phase] for phase in PHASES)
             busy = bool((same.load_per_core > BUSY).any())
-            about = {"precision": same.precision.iloc[0], "busy": busy, "experiment": name, "variant": variant}
+            about = {
+                "precision": same.precision.iloc[0],
+                "busy": busy,
+                "experiment": name,
+                "variant": variant,
+            }
             rows.append(row | about | {"paths": tuple(same.path)})
     return pd.DataFrame(rows, columns=[*COLUMNS, "experiment", "variant", "paths"])
 
