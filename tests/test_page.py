@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer.main
 from made_eras import arm
-from made_frames import EXPERIMENTS
+from made_frames import EXPERIMENTS, frame, record, runs
 from made_pages import ASKED, CAPTIONS, RESULTS, committed, page, some
 
 import repro.runs.run
@@ -23,9 +23,10 @@ from repro.cli.main import app, main
 from repro.report import answer, axis, eras, verdicts
 from repro.report.frame import Frame, read
 from repro.report.origins import Origins
+from repro.report.origins import command as command_of
 from repro.report.page import build, page_path
 from repro.report.verdicts import Evidence
-from repro.runs.config import from_json, tuning_of
+from repro.runs.config import SUFFICIENT, Epochs, Precision, from_json, tuning_of
 from repro.runs.record import identity, load_arrays, save_records
 from repro.runs.run import Request, configurations
 
@@ -127,13 +128,13 @@ def test_every_record_is_there_with_its_command_and_every_number_leads_to_some(e
     ids = [attrs["id"] for _, attrs, _ in elements.all if "id" in attrs]
     assert len(set(ids)) == len(ids)
     rows = {attrs["id"]: text for attrs, text in elements.named("tr") if "id" in attrs}
-    runs = Origins(some(), EXPERIMENTS).runs
-    assert sorted(path for run in runs for path in run.records) == sorted(some().records)
-    assert {run.key for run in runs} == set(rows)
-    for run in runs:
+    listed = Origins(some(), EXPERIMENTS).runs
+    assert sorted(path for run in listed for path in run.records) == sorted(some().records)
+    assert {run.key for run in listed} == set(rows)
+    for run in listed:
         assert run.command in rows[run.key]
-        for path, record in run.records.items():
-            said = f"seed {record.seed}, {record.provenance['commit'][:12]}"
+        for path, one in run.records.items():
+            said = f"seed {one.seed}, {one.provenance['commit'][:12]}"
             assert said in rows[run.key] and str(path.relative_to(RESULTS)) in rows[run.key]
     links = [attrs["href"] for attrs, _ in elements.named("a")]
     inside = {link.removeprefix("#") for link in links if link.startswith("#")}
@@ -148,13 +149,13 @@ def test_every_record_is_there_with_its_command_and_every_number_leads_to_some(e
 def test_commands_make_the_same_records_again(monkeypatch):
     """Of today's variants, as the command line reads them, on a machine of the same kind."""
     run = typer.main.get_command(app).commands["run"]  # pyright: ignore
-    runs = [one for one in Origins(committed(), EXPERIMENTS).runs if one.experiment != "eras"]
-    assert len(runs) > 100 and sum(not one.today for one in runs) < 40
-    for one in runs:
+    known = [one for one in Origins(committed(), EXPERIMENTS).runs if one.experiment != "eras"]
+    assert len(known) > 100 and sum(not one.today for one in known) < 40
+    for one in known:
         records = [*one.records.values()]
-        record, words = records[0], shlex.split(one.command)
+        first, words = records[0], shlex.split(one.command)
         asked = run.make_context("run", words[2:]).params
-        accelerator = record.provenance["platform"] != "cpu"
+        accelerator = first.provenance["platform"] != "cpu"
         monkeypatch.setattr(repro.runs.run, "side_by_side", lambda it=accelerator: it)
         precision = asked["precision"] and repro.cli.options.precision_of(asked["precision"])
         request = Request(
@@ -165,35 +166,58 @@ def test_commands_make_the_same_records_again(monkeypatch):
             asked["pretraining_epochs"],
             precision,
         )
-        experiment = EXPERIMENTS[record.experiment]
+        experiment = EXPERIMENTS[first.experiment]
         [config] = configurations(experiment, request).values()
         seeds = repro.runs.run.seeds_of(experiment, request, config)
         if one.choice:
             config = tuning_of(config)
         elif repro.runs.run.needs_a_choice(config):
-            rate = from_json(record.config).optimiser.learning_rate
+            rate = from_json(first.config).optimiser.learning_rate
             config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
-        made = identity(config, record.provenance["data_sha256"], record.provenance["platform"])
-        assert (made == record.identity) == one.today, one.command
-        assert one.choice or {r.seed for r in records} <= set(seeds)
+        made = identity(config, first.provenance["data_sha256"], first.provenance["platform"])
+        assert (made == first.identity) == one.today, one.command
+        assert one.choice or max(r.seed for r in records) == max(seeds)
+
+
+def test_a_command_asks_for_what_its_variant_does_not_have():
+    config = EXPERIMENTS["mnist"].variants["pretrained-cg"]
+    exact, few = Precision("highest", "highest"), Epochs(7)
+    told = {
+        "": (5, replace(config, precision=SUFFICIENT)),
+        " --precision highest,highest": (5, replace(config, precision=exact)),
+        " --epochs 7": (5, replace(config, precision=SUFFICIENT, budget=few)),
+        " --seeds 3": (3, replace(config, precision=SUFFICIENT)),
+    }
+    for words, (n, asked) in told.items():
+        origin = {"platform": "gpu"}
+        records = [record("mnist", "pretrained-cg", asked, {}, seed=seed) for seed in range(n)]
+        records = [one._replace(provenance=one.provenance | origin) for one in records]
+        said = f"repro run mnist --profile paper --only pretrained-cg{words}"
+        assert command_of(records, EXPERIMENTS["mnist"]) == (said, True)
+
+
+def test_runs_alike_on_two_devices_have_two_keys():
+    both = [[*runs("mnist", "pca", device="one")], [*runs("mnist", "pca", device="one")]]
+    both[1] = [one._replace(provenance=one.provenance | {"device": "two"}) for one in both[1]]
+    found = Origins(frame(*both), EXPERIMENTS).runs
+    assert len(found) == 2 and len({run.key for run in found}) == 2
 
 
 def test_a_variant_that_is_no_more_has_the_commit_that_made_it():
-    [record, *_] = some().records.values()
-    gone = record._replace(variant="gone")
-    frame = Frame("paper", RESULTS, {RESULTS / "paper" / "x.json": gone})
-    [run] = Origins(frame, EXPERIMENTS).runs
+    [one, *_] = some().records.values()
+    alone = Frame("paper", RESULTS, {RESULTS / "paper" / "x.json": one._replace(variant="gone")})
+    [run] = Origins(alone, EXPERIMENTS).runs
     assert not run.today and "--only gone" in run.command
-    commit = record.provenance["commit"][:12]
-    assert f"changed since: with the code of {commit}" in build(frame, ASKED, {})
+    commit = one.provenance["commit"][:12]
+    assert f"changed since: with the code of {commit}" in build(alone, ASKED, {})
 
 
 def test_the_same_records_give_the_same_bytes_in_any_folder(tmp_path):
-    for path, record in some().records.items():
+    for path, one in some().records.items():
         place = tmp_path / "there" / path.relative_to(RESULTS)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
-        if record.arrays:
+        if one.arrays:
             shutil.copyfile(path.with_suffix(".npz"), place.with_suffix(".npz"))
     there = build(read(tmp_path / "there", "paper"), ASKED, {})
     assert there == build(some(), ASKED, {}) and str(tmp_path) not in there
@@ -227,11 +251,11 @@ def test_captions_are_those_of_the_figures():
 
 def test_texts_are_escaped():
     nasty = "</script><b>&\"'"
-    record = arm("curves", "glorot-adam", [2.0, 1.0])._replace(variant=nasty)
-    record.metrics["finetuning_seconds"] = 2.0
-    frame = Frame("paper", RESULTS, {RESULTS / "paper" / "curves" / "x.json": record})
+    named = arm("curves", "glorot-adam", [2.0, 1.0])._replace(variant=nasty)
+    named.metrics["finetuning_seconds"] = 2.0
+    alone = Frame("paper", RESULTS, {RESULTS / "paper" / "curves" / "x.json": named})
     own = replace(EXPERIMENTS["curves"], claim=f"`{nasty}`")
-    text = build(frame, ASKED._replace(experiments={**EXPERIMENTS, "curves": own}), {})
+    text = build(alone, ASKED._replace(experiments={**EXPERIMENTS, "curves": own}), {})
     assert nasty not in text and "</script><b>" not in text and "<b>" not in text
     assert "<code>&lt;/script&gt;&lt;b&gt;&amp;&#34;&#39;</code>" in text
     assert [text for attrs, text in Elements(text).named("th") if attrs.get("scope") == "row"].count(
