@@ -102,13 +102,14 @@ def test_tables_sort_numbers_as_numbers_and_words_as_words_both_ways(curves):
     assert sorted(column(curves, "ours")) == sorted(before)
 
 
-def test_what_has_no_number_comes_last_both_ways(curves):
-    button = curves.locator("#table-experiment-curves").get_by_role("button", name="published")
-    for _ in range(2):
+def test_signs_count_and_what_has_no_number_comes_last_both_ways(curves):
+    button = curves.locator("#table-experiment-curves").get_by_role("button", name="difference")
+    for backwards in (False, True):
         button.click()
-        cells = column(curves, "published")
-        n = sum(cell != "–" for cell in cells)
-        assert 0 < n < len(cells) and "–" not in cells[:n]
+        cells = column(curves, "difference")
+        numbers = [float(cell.split()[0]) for cell in cells if cell != "–"]
+        assert min(numbers) < 0 < max(numbers) and numbers == sorted(numbers, reverse=backwards)
+        assert "–" not in cells[: len(numbers)] and len(numbers) < len(cells)
 
 
 def test_tables_filter_and_say_how_many_rows_are_left(curves):
