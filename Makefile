@@ -22,7 +22,8 @@ $(READY): pyproject.toml constraints.txt
 reproduce: $(READY)  ## run every experiment in the quick profile, then its tables and figures
 	$(BIN)/repro run --profile quick; surprises=$$?; \
 	  test $$surprises -eq 0 -o $$surprises -eq 3 && $(BIN)/repro tables --profile quick && $(BIN)/repro figures --profile quick && \
-	  echo "records, tables and figures are in results/quick" && exit $$surprises
+	  $(BIN)/repro report --profile quick && \
+	  echo "records, tables, figures and a page that shows them are in results/quick" && exit $$surprises
 
 test: $(READY)  ## run the proofs (about eight minutes on two quiet cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -56,7 +56,8 @@ def direct_days(evidence: Evidence) -> dict[str, Measured]:
         if n < N_SEEDS:
             lacks.add(evidence.lack(experiment, variant, f"{n} of {N_SEEDS} seeds", N_SEEDS - n))
         if not np.isnan(flops).any():
-            known[data].append(Measured(THEN.days(flops), frozenset(lacks), tuple(map(int, seeds.seed))))
+            about = frozenset(lacks), tuple(map(int, seeds.seed))
+            known[data].append(Measured(THEN.days(flops), *about, paths=frozenset(seeds.path)))
     return {
         data: min(arms_of, key=lambda measured: measured.values.mean())
         if arms_of
@@ -114,7 +115,8 @@ def seconds_per_case(evidence: Evidence, path: str) -> Measured:
     busy = about["load_average"] / about["cores"] > BUSY
     lacks = {Lack("timed on a busy machine", record.variant)} if busy else set()
     n_cases = config["n_batches"] * config["batch_size"]
-    return Measured(np.array(record.curves["call_seconds"]) / n_cases, frozenset(lacks))
+    seconds = np.array(record.curves["call_seconds"]) / n_cases
+    return Measured(seconds, frozenset(lacks), paths=frozenset({path}))
 
 
 def gpus_gain(evidence: Evidence) -> Iterator[Condition]:

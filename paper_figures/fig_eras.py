@@ -19,14 +19,12 @@ from matplotlib.ticker import NullLocator
 from paper_figures.style import arms, eras, house, lines
 from paper_figures.style.evidence import ERROR, require
 from paper_figures.style.wording import DATA, about, number
+from repro.report.axis import MARKS, TICKS, YEAR
 from repro.report.frame import RUN, Frame, select
 from repro.timing.machines import Machine, of_2006
 from repro.timing.target import targets
 
-MINUTE, HOUR, DAY, YEAR = 60, 3600, 86_400, 365 * 86_400  # seconds
-TICKS = {"1 s": 1, "1 min": MINUTE, "1 h": HOUR, "1 day": DAY, "1 month": 30 * DAY, "1 year": YEAR}
 ROOM = 0.25  # below the errors, for what stands on the axis
-MARKS = {"an afternoon": 4 * HOUR, "a week": 7 * DAY, "a PhD": 4 * YEAR}
 
 
 @house.style()

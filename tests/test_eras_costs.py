@@ -125,7 +125,7 @@ def test_days_of_2006_are_operations_over_rates(folder):
     assert [rate.gflops for rate in rates[:2]] == [1, 3] and "abacus" in rates[2].name
     then = eras.in_2006(to_target(folder), eras.published_runs(EXPERIMENTS), rates)
     days = [name for name in then.columns if name.startswith("computed days, ")]
-    assert days == list(then.columns[6:]) and len(days) == 3
+    assert days == list(then.columns[6 + len(eras.CARRIED) :]) and len(days) == 3
     [ours] = then[then.variant == "glorot-adam"].to_dict("records")
     expected = 1.5 * EVALUATION * N / 1e9 / DAY
     np.testing.assert_allclose([ours[name] for name in days], expected / np.array([1, 3, rates[2].gflops]))

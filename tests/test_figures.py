@@ -33,13 +33,13 @@ from matplotlib.text import Text
 
 from paper_figures import all_figures
 from paper_figures.style import arms, codes, digits, evidence, house, retrieval
-from paper_figures.style.house import figures_folder, save
+from paper_figures.style.house import save
 from paper_figures.style.wording import in_print, number
 from repro.cli.figures import figures
 from repro.data.dataset import Cases, Dataset
 from repro.errors import DataUnavailableError, RecordsMissingError, UserError
 from repro.models.autoencoder import Activation
-from repro.report.tables import read_published
+from repro.report.tables import figures_folder, read_published
 from repro.runs.config import Start
 from repro.training.optimisers import Optimiser
 from repro.typed import as_json

@@ -62,6 +62,8 @@ def test_the_wheel_installs_one_package(site):
         f"{DISTRIBUTION.replace('-', '_')}-{repro.__version__}.dist-info",
     }
     assert not [path for path in site.rglob("*") if path.suffix in {".png", ".pdf", ".json"}]
+    templates = site / "repro" / "report" / "templates"
+    assert {path.name for path in templates.iterdir()} == {"index.html.j2", "page.css", "page.js"}
 
 
 def installed(site, folder, *words, expected=0):

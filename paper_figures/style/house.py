@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike
 
 from repro.atomic import write_atomically
 from repro.report.frame import Frame
-from repro.runs.provenance import ROOT
 
 QUICK = "quick profile: small data, few epochs, not evidence"
 GREY = "#555555"
@@ -82,12 +81,6 @@ def name_heights(axes: Axes, names: list[tuple[float, str, str, str]]) -> None:
     for (place,), (_, name, colour, variant) in zip(apart(places, 0.06), names, strict=True):
         how = {"va": "center", "size": 7, "transform": axes.transAxes, "gid": variant}
         axes.text(1.02, place, name, color=colour, **how)
-
-
-def figures_folder(results: Path, profile: str) -> Path:
-    """paper_figures/out for pictures of the committed records; all others stay beside their own records."""
-    committed = profile == "paper" and results.resolve() == ROOT / "results"
-    return ROOT / "paper_figures" / "out" if committed else results / profile / "figures"
 
 
 @style()

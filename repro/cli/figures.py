@@ -22,8 +22,9 @@ def figures(names: Figures = None, profile: Profile = "paper", results: Results 
 
     asked = chosen(names, dict.fromkeys(figure_names()), "figure")  # before what takes seconds to import
     from paper_figures.style.evidence import command
-    from paper_figures.style.house import figures_folder, save
+    from paper_figures.style.house import save
     from repro.report.frame import read
+    from repro.report.tables import figures_folder
     from repro.runs.experiment import check_profile
 
     check_profile(profile)

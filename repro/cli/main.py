@@ -18,6 +18,7 @@ from repro.cli.data import app as data
 from repro.cli.figures import figures
 from repro.cli.list import list_experiments
 from repro.cli.options import console
+from repro.cli.report import report
 from repro.cli.run import run
 from repro.cli.tables import tables
 from repro.cli.time import time_machine
@@ -58,6 +59,7 @@ app.command()(run)
 app.command("list")(list_experiments)
 app.command()(tables)
 app.command()(figures)
+app.command()(report)
 app.command("time")(time_machine)
 app.command()(compare)
 app.command()(encode)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repro.cli.options import Results, console, experiments
 from repro.errors import UserError
+
+if TYPE_CHECKING:  # imported where it is needed: `repro --help` answers at once
+    from repro.report.frame import Frame
+    from repro.report.readme import Questions
 
 
 def tables(
@@ -42,11 +46,13 @@ def tables(
         for path, text in contents.items()
         if not path.is_file() or path.read_bytes() != text.encode("utf-8")
     ]
-    if check and stale + left:
-        raise UserError(
-            f"stale: {', '.join(map(str, stale + left))}; "
-            f"`repro tables --profile {frame.profile} --results {results}` rebuilds them"
-        )
+    if check:
+        options = f"--profile {frame.profile} --results {results}"
+        remedies = [(stale + left, f"`repro tables {options}` rebuilds them")]
+        remedies += [(stale_page(frame, asked), f"`repro report {options}` writes it again")]
+        said = [f"{', '.join(map(str, paths))}; {remedy}" for paths, remedy in remedies if paths]
+        if said:
+            raise UserError(f"stale: {'; '.join(said)}")
     for path in stale:
         write_atomically(path, contents[path].encode("utf-8"))
         console.print(f"wrote {path}")
@@ -54,3 +60,13 @@ def tables(
         path.unlink()
         console.print(f"removed {path}: its experiment has no records")
     console.print(f"{len(contents)} files up to date, tables in {folder}")
+
+
+def stale_page(frame: Frame, asked: Questions) -> list[Path]:
+    """The page of these records, if there is one and it would be another today."""
+    from paper_figures import captions
+    from repro.report.page import build, page_path
+
+    path = page_path(frame.folder, frame.profile)
+    fresh = not path.is_file() or path.read_bytes() == build(frame, asked, captions()).encode("utf-8")
+    return [] if fresh else [path]

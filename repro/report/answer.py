@@ -200,7 +200,7 @@ def _percent(part: float) -> str:
     return "all" if part == 1 else f"{100 * part:g} %"
 
 
-def readable(table: pd.DataFrame, shares: Mapping[str, float]) -> str:
+def worded(table: pd.DataFrame, shares: Mapping[str, float]) -> pd.DataFrame:
     """For reading: *ratio (95 % interval), n; random / pretrained error* in each cell."""
     rows = [
         {"data": data, "operations": _percent(part)}
@@ -212,7 +212,12 @@ def readable(table: pd.DataFrame, shares: Mapping[str, float]) -> str:
         }
         for data, (share, part) in product(table.data.unique(), shares.items())
     ]
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return pd.DataFrame(rows)
+
+
+def readable(table: pd.DataFrame, shares: Mapping[str, float]) -> str:
+    """The same as Markdown."""
+    return worded(table, shares).to_markdown(index=False, disable_numparse=True)
 
 
 def _cell(row: pd.Series) -> str:
@@ -230,6 +235,17 @@ def block(table: pd.DataFrame, shares: Mapping[str, float]) -> str:
     return f"{sentence(table, shares)}\n\n{readable(table, shares)}"
 
 
+HOW = """\
+Each cell: the ratio of test errors, random over pretrained start, with the same optimiser and as many
+operations, pretraining and the choice of the rate counted in, with its 95 % t-interval by seed; then the two
+errors. Below 1 the random start is better. Images are compared by squared error, documents by cross-entropy,
+with the precision among the 7 nearest beside it. Of the random starts (sparse, Glorot) the one with the lower
+mean validation loss is shown. One seed has no interval; "–" has no runs yet. What a cell says behind its
+numbers is why it does not count: an arm whose choice of rate is refused, or that is not better than the mean
+case; operations that differ by more than a tenth; a random start that has not been run.
+"""
+
+
 def page(table: pd.DataFrame, recipe: Mapping[str, float], shares: Mapping[str, float]) -> str:
     """results/tables/answer.md."""
     spent = ", ".join(f"{data} {total:.3g}" for data, total in recipe.items())
@@ -240,14 +256,7 @@ in results/README.md.
 
 {sentence(table, shares)}
 
-Each cell: the ratio of test errors, random over pretrained start, with the same optimiser and as many
-operations, pretraining and the choice of the rate counted in, with its 95 % t-interval by seed; then the two
-errors. Below 1 the random start is better. Images are compared by squared error, documents by cross-entropy,
-with the precision among the 7 nearest beside it. Of the random starts (sparse, Glorot) the one with the lower
-mean validation loss is shown. One seed has no interval; "–" has no runs yet. What a cell says behind its
-numbers is why it does not count: an arm whose choice of rate is refused, or that is not better than the mean
-case; operations that differ by more than a tenth; a random start that has not been run.
-Operations of the recipe of 2006: {spent}.
+{HOW}Operations of the recipe of 2006: {spent}.
 
 {readable(table, shares)}
 """

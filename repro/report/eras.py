@@ -32,6 +32,7 @@ MEASURED = [*RUN, "target", "n", "reached", "diverged", "seconds", "low", "high"
 MEASURED += ["updates_done", "busy"]
 CURVES = [*RUN, "busy", "n", "seconds", "updates", "flops", "value", "low", "high"]
 COMPUTED = ["data", "experiment", "variant", "runs_in_print", "updates", "flops"]
+CARRIED = ["start", "paths"]  # to the page
 DAYS = "computed days, "
 
 HEAD = """# The eras: what it cost then, what it costs now
@@ -72,8 +73,10 @@ def build(frame: Frame, experiments: Mapping[str, Any]) -> dict[Path, str]:
         return {}
     then = in_2006(of_runs, published_runs(experiments), rates_of_2006() + rates_of_today(of_machines))
     folder = frame.folder / frame.profile / "tables" if frame.small else frame.folder / "tables"
-    tables = {"eras": of_machines, "eras_targets": of_runs, "eras_2006": then}
-    tables["eras_recipes"] = whole = recipe.times(frame, experiments)
+    whole = recipe.times(frame, experiments)
+    tables = {"eras": of_machines[RATES], "eras_targets": of_runs[MEASURED]}
+    tables["eras_2006"] = then.drop(columns=CARRIED)
+    tables["eras_recipes"] = whole[recipe.COLUMNS]
     tables["eras_curves"] = curves(frame, experiments)
     small = "**Quick profile: short calls; not evidence.** " if frame.small else ""
     sections = [HEAD.format(small=small, command=COMMAND), OF_RATES, rate_pages(of_machines)]
@@ -96,7 +99,9 @@ def timed(frame: Frame) -> list[Record]:
 
 
 def rates(frame: Frame) -> pd.DataFrame:
-    """One row per machine, subject and metric: of the median call, with the range over n calls."""
+    """One row per machine, subject and metric: of the median call, with the range over n calls; `path` is
+    that of the record.
+    """
     rows = frame.rows[frame.rows.kind == "timing"]
     table = []
     for row in rows.to_dict("records"):
@@ -105,7 +110,7 @@ def rates(frame: Frame) -> pd.DataFrame:
         cores = str(row["cores_used"]) if row["platform"] == "cpu" else "GPU"
         more = {"machine": machine(row), "cores": cores, "seeds": row["n_seeds"]}
         table.append(row | more | {"low": low, "high": high, "n": len(calls)})
-    return pd.DataFrame(table, columns=RATES)
+    return pd.DataFrame(table, columns=[*RATES, "path"])
 
 
 def _range(metric: str, value: float, calls: Sequence[float]) -> tuple[float, float]:
@@ -289,7 +294,9 @@ def arms(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def to_target(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
-    """One row for each arm and device: means over the seeds that came to the target, with their range."""
+    """One row for each arm and device: means over the seeds that came to the target, with their range;
+    `paths`, where the records of all seeds are.
+    """
     aims, rows = targets(), []
     for about, seeds in arms(frame, experiments).groupby(RUN, sort=False):
         aim, runs = aims[about[0]], [trajectory(frame.record(path)) for path in seeds.path]
@@ -300,8 +307,9 @@ def to_target(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
         done = min(run.updates[-1] for run in runs)
         diverged = sum(bool(np.isnan(run.error[-1])) for run in runs)
         counts = aim, len(runs), len(arrived), diverged
-        rows.append((*about, *counts, seconds, *span, updates, flops, done, busy(seeds)))
-    return pd.DataFrame(rows, columns=MEASURED)
+        spent = seconds, *span, updates, flops, done
+        rows.append((*about, *counts, *spent, busy(seeds), tuple(seeds.path)))
+    return pd.DataFrame(rows, columns=[*MEASURED, "paths"])
 
 
 def busy(runs: pd.DataFrame) -> bool:
@@ -342,7 +350,8 @@ def published_runs(experiments: Mapping[str, Any]) -> pd.DataFrame:
 def in_2006(of_runs: pd.DataFrame, published: pd.DataFrame, at: Sequence[Rate]) -> pd.DataFrame:
     """Days of each run that came to the target, and of the published ones, at each rate; all computed."""
     arrived = of_runs[of_runs.reached > 0].assign(runs_in_print=0)
-    runs = pd.concat([arrived[COMPUTED], published]) if len(arrived) else published.copy()
+    runs = published.assign(start="in print", paths=[()] * len(published))
+    runs = pd.concat([arrived[[*COMPUTED, *CARRIED]], runs]) if len(arrived) else runs
     for rate in at:
         runs[f"{DAYS}{rate.name}"] = rate.days(runs.flops)
     return runs.sort_values(["data", "flops"], kind="stable")
@@ -358,11 +367,15 @@ def _targets(of_runs: pd.DataFrame) -> str:
             line |= {"seconds": _number(row.seconds) + span + (", busy" if row.busy else "")}
             line |= {"updates": f"{row.updates:,.0f}", "flops": f"{row.flops:.3g}"}
         else:
-            diverged = f", {row.diverged} diverged" if row.diverged else ""
-            line |= {"seconds": f"not reached in {row.updates_done:,.0f} updates{diverged}"}
-            line |= {"updates": "–", "flops": "–"}
+            line |= {"seconds": not_reached(row), "updates": "–", "flops": "–"}
         rows.append(line)
     return _markdown(rows)
+
+
+def not_reached(row: Any) -> str:
+    """What to say of runs that did not come to the target."""
+    diverged = f", {row.diverged} diverged" if row.diverged else ""
+    return f"not reached in {row.updates_done:,.0f} updates{diverged}"
 
 
 def _conversion(then: pd.DataFrame) -> str:

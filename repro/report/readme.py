@@ -37,18 +37,8 @@ class Questions(NamedTuple):
 def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
     """Every generated text of a profile, by path; the verdicts, the README and the index are of the paper
     profile alone.
-
-    Raises:
-        UserError: if nothing has been recorded.
     """
-    if not frame.records:
-        below, options = (
-            (frame.folder / frame.profile).absolute(),
-            f"--profile {frame.profile} --results {frame.folder}",
-        )
-        raise UserError(
-            f"no records below {below}: `repro run {options}` or `repro time {options}` makes some"
-        )
+    check_recorded(frame)
     tables = tables_folder(frame.folder, frame.profile)
     contents = build(frame, asked.experiments) | eras.build(frame, asked.experiments)
     if frame.profile != "paper":
@@ -58,12 +48,12 @@ def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
     contents[tables / "answer.csv"] = csv(cells)
     contents[tables / "answer.md"] = answer.page(cells, asked.recipe, asked.shares)
     rounded = precision.compared(frame)
-    contents[tables / "precision.csv"] = csv(rounded)
+    contents[tables / "precision.csv"] = csv(rounded[precision.COLUMNS])
     contents[tables / "precision.md"] = precision.page(rounded)
     contents[tables / "claims.md"] = verdicts.page(asked.claims, evidence)
     if frame.folder.resolve() == ROOT / "results":
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
-        table = tidy(frame, read_published()).merge(_shown(frame), how="inner")
+        table = standing(frame, tidy(frame, read_published()))
         blocks = {
             "answer": answer.block(cells, asked.shares),
             "headline": readable(headline(table, asked.experiments)),
@@ -72,6 +62,21 @@ def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
         rulings = {claim.key: verdict(claim, evidence) for claim in asked.claims}
         contents[ROOT / "experiments" / "README.md"] = index(asked.experiments, frame, rulings)
     return contents
+
+
+def check_recorded(frame: Frame) -> None:
+    """Refuse a profile without records.
+
+    Raises:
+        UserError: naming the commands that make some.
+    """
+    if frame.records:
+        return
+    below, options = (
+        (frame.folder / frame.profile).absolute(),
+        f"--profile {frame.profile} --results {frame.folder}",
+    )
+    raise UserError(f"no records below {below}: `repro run {options}` or `repro time {options}` makes some")
 
 
 def with_blocks(readme: str, tables: Mapping[str, str]) -> str:
@@ -123,6 +128,11 @@ def papers_networks(experiments: Mapping[str, Any]) -> set[tuple[str, str]]:
         for config in configs
         if isinstance(config, Autoencoding) and isinstance(config.start, Pretrained)
     }
+
+
+def standing(frame: Frame, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the tidy table of those runs that stand for their variants, with data, start and widths."""
+    return table.merge(_shown(frame), how="inner")
 
 
 def _shown(frame: Frame) -> pd.DataFrame:

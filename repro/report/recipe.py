@@ -28,7 +28,7 @@ machine is here if it has all seeds of a data set.
 
 def times(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
     """A row for each machine and data set of which it has all seeds of the recipe at full length: seconds by
-    phase of all of them.
+    phase of all of them; `paths`, where their records are.
     """
     rows = []
     for name, variant in RECIPE.items():
@@ -50,8 +50,14 @@ def times(frame: Frame, experiments: Mapping[str, Any]) -> pd.DataFrame:
             row["total"] = float(same.wall_seconds.sum())
             row["else"] = row["total"] - sum(row[phase] for phase in PHASES)
             busy = bool((same.load_per_core > BUSY).any())
-            rows.append(row | {"precision": same.precision.iloc[0], "busy": busy})
-    return pd.DataFrame(rows, columns=COLUMNS)
+            about = {
+                "precision": same.precision.iloc[0],
+                "busy": busy,
+                "experiment": name,
+                "variant": variant,
+            }
+            rows.append(row | about | {"paths": tuple(same.path)})
+    return pd.DataFrame(rows, columns=[*COLUMNS, "experiment", "variant", "paths"])
 
 
 def _share(record: Record, metric: str) -> float:

@@ -13,6 +13,7 @@ from repro.errors import UserError
 from repro.evaluation.intervals import interval
 from repro.report.fairness import judged
 from repro.report.frame import DIVERGED, RUN, Frame, curves, shown
+from repro.runs.provenance import ROOT
 
 COLUMNS = ["experiment", "variant", "kind", "metric", "value", "low", "high", "n", "pretraining", "epochs"]
 COLUMNS += ["updates", "tuning", "precision", "device", "published", "source"]
@@ -65,7 +66,12 @@ def csv(table: pd.DataFrame) -> str:
 
 
 def tidy(frame: Frame, published: pd.DataFrame) -> pd.DataFrame:
-    """One row per run and metric: mean over seeds, its 95 % t-interval, the published value.
+    """One row per run and metric: mean over seeds, its 95 % t-interval, the published value."""
+    return summed(frame, published)[COLUMNS]
+
+
+def summed(frame: Frame, published: pd.DataFrame) -> pd.DataFrame:
+    """The same, with the identity of the run and `paths`, where its records are.
 
     Raises:
         UserError: if two runs could not be told apart, such as of an older configuration.
@@ -81,13 +87,13 @@ def tidy(frame: Frame, published: pd.DataFrame) -> pd.DataFrame:
         high=("value", lambda values: interval(values.to_numpy(float))[1]),
         n=("value", "size"),
         updates=("updates", "first"),
+        paths=("path", tuple),
     )
     theirs = published.assign(source=published.key + ", " + published.artefact + " (" + published.sure + ")")
     theirs = theirs.rename(columns={"value": "published"})
-    joined = table.reset_index().merge(
+    return table.reset_index().merge(
         theirs, how="left", on=["experiment", "variant", "metric"], validate="many_to_one"
     )
-    return joined[COLUMNS]
 
 
 def check_unambiguous(runs: pd.DataFrame) -> None:
@@ -120,11 +126,11 @@ def markdown(table: pd.DataFrame, title: str, note: str) -> str:
     return "\n".join(sections)
 
 
-def readable(rows: pd.DataFrame) -> str:
+def worded(rows: pd.DataFrame) -> pd.DataFrame:
     """*ours | interval | n | published | difference*, the difference in percent of the published value."""
     comparable = ~rows.source.str.contains("other scale", na=False)
     difference = 100 * (rows.value / rows.published.where(comparable) - 1)
-    cells = pd.DataFrame(
+    return pd.DataFrame(
         {
             "variant": rows.variant + (rows.kind == "tuning").map({True: ", choice of rate", False: ""}),
             "ours": ["diverged" if v != v else number(v) for v in rows.value],
@@ -144,7 +150,11 @@ def readable(rows: pd.DataFrame) -> str:
             "device": rows.device,
         }
     )
-    return cells.to_markdown(index=False, disable_numparse=True)
+
+
+def readable(rows: pd.DataFrame) -> str:
+    """The same as Markdown."""
+    return worded(rows).to_markdown(index=False, disable_numparse=True)
 
 
 def number(value: float) -> str:
@@ -157,6 +167,12 @@ def number(value: float) -> str:
 def tables_folder(results: Path, profile: str) -> Path:
     """results/tables for committed evidence; the quick profile's stay with its records."""
     return results / "tables" if profile == "paper" else results / profile / "tables"
+
+
+def figures_folder(results: Path, profile: str) -> Path:
+    """paper_figures/out for pictures of the committed records; all others stay beside their own records."""
+    committed = profile == "paper" and results.resolve() == ROOT / "results"
+    return ROOT / "paper_figures" / "out" if committed else results / profile / "figures"
 
 
 def read_published() -> pd.DataFrame:

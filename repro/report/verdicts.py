@@ -45,6 +45,7 @@ from repro.typed import as_json
 N_SEEDS = 5  # fewer leave a verdict open
 ALPHA = 1 - LEVEL
 NAMED = 4  # variants in a line of what is lacking
+BETWEEN = "Nothing is lacking: the evidence lies between the two."
 How = Literal["mean", "ratio", "variation", "least", "spread"]
 
 
@@ -67,6 +68,7 @@ class Measured(NamedTuple):
     lacks: frozenset[Lack] = frozenset()
     seeds: tuple[int, ...] | None = None  # whose values these are; None: of no seed, the same for all
     how: How = "mean"
+    paths: frozenset[str] = frozenset()  # of the records that it is made of
 
     @property
     def number(self) -> float:
@@ -182,12 +184,12 @@ class Evidence:
         return shown(judged(self.frame)).sort_values(["experiment", "variant", "seed"])
 
     @cached_property
-    def _records(self) -> dict[tuple[str, str], list[Record]]:
-        found: dict[tuple[str, str], list[Record]] = {}
+    def _paths(self) -> dict[tuple[str, str], list[str]]:
+        found: dict[tuple[str, str], list[str]] = {}
         for experiment, variant, path in zip(
             *(self.runs[c] for c in ("experiment", "variant", "path")), strict=True
         ):
-            found.setdefault((experiment, variant), []).append(self.frame.record(path))
+            found.setdefault((experiment, variant), []).append(path)
         return found
 
     @cached_property
@@ -202,7 +204,11 @@ class Evidence:
 
     def records(self, experiment: str, variant: str) -> list[Record]:
         """The run that stands for a variant, by seed; none if there is none."""
-        return self._records.get((experiment, variant), [])
+        return [self.frame.record(path) for path in self._paths.get((experiment, variant), [])]
+
+    def paths(self, experiment: str, variant: str) -> frozenset[str]:
+        """Where its records are."""
+        return frozenset(self._paths.get((experiment, variant), []))
 
     def score(self, experiment: str, variant: str, metric: str = "test_squared_error") -> Measured:
         """A metric of each seed, NaN of one that diverged; one value for all if a variant is not random."""
@@ -217,7 +223,8 @@ class Evidence:
         if isinstance(asked, Epochs) and done < asked.n:
             lacks |= {self.lack(experiment, variant, f"{done} of {asked.n} epochs", N_SEEDS)}
         values = np.array([record.metrics[metric] for record in records], float)
-        return Measured(values, lacks, seeds_of(records, config))
+        paths = self.paths(experiment, variant)
+        return Measured(values, lacks, seeds_of(records, config), paths=paths)
 
     def lacks(
         self, experiment: str, variant: str, n_seeds: int = N_SEEDS, operations: float | None = None
@@ -300,9 +307,10 @@ def _but_for_lengths(config: Any) -> Any:
 
 def combine(function: Callable[..., np.ndarray], *parts: Measured, how: How = "mean") -> Measured:
     """A quantity made of others, seed by seed, or in order where they are of no seed; it lacks what any of
-    them lacks. What is a single value of no seed is the same for all.
+    them lacks, and is made of all their records. What is a single value of no seed is the same for all.
     """
     lacks = frozenset().union(*(part.lacks for part in parts))
+    paths = frozenset().union(*(part.paths for part in parts))
     fixed = [part.seeds is None and len(part.values) == 1 for part in parts]
     of_seeds = [part.seeds for part in parts if part.seeds is not None]
     seeds: tuple[int, ...] | None = None
@@ -319,7 +327,7 @@ def combine(function: Callable[..., np.ndarray], *parts: Measured, how: How = "m
         values = [np.resize(part.values, n) for part in parts]
     if not len(values[0]):
         return Measured(np.zeros(0), lacks, how=how)
-    return Measured(np.asarray(function(*values), float), lacks, seeds, how)
+    return Measured(np.asarray(function(*values), float), lacks, seeds, how, paths)
 
 
 def _where(seeds: tuple[int, ...], some: tuple[int, ...]) -> list[int]:
@@ -372,17 +380,38 @@ def within(
     in_time = [np.searchsorted(record.curves["flops"], allowed, side="right") for record in records]
     scores = [record.curves[metric][: max(n, 1)] for record, n in zip(records, in_time, strict=True)]
     values = np.array([np.fmin.reduce(each) if lowest else each[-1] for each in scores], float)
-    return Measured(values, lacks, tuple(record.seed for record in records))
+    seeds = tuple(record.seed for record in records)
+    return Measured(values, lacks, seeds, paths=evidence.paths(*run) | budget.paths)
+
+
+class Ruling(NamedTuple):
+    """A verdict and the conditions that it follows from."""
+
+    claim: Claim
+    said: str  # UPHELD, REFUTED or OPEN
+    upholding: list[Condition]
+    refuting: list[Condition]
+
+    @property
+    def lacks(self) -> frozenset[Lack]:
+        """What any of the conditions lacks."""
+        return frozenset().union(*(c.measured.lacks for c in self.upholding + self.refuting))
+
+
+def rule(claim: Claim, evidence: Evidence) -> Ruling:
+    """The verdict: by full evidence alone, several conditions of a side held to 95 % together."""
+    upholding, refuting = list(claim.upholding(evidence)), list(claim.refuting(evidence))
+    n_cases = len({condition.case or condition.text for condition in upholding})
+    enough = n_cases if claim.n_upholding is None else claim.n_upholding
+    said = "UPHELD" if upholding and n_settled(upholding) >= enough else "OPEN"
+    if refuting and n_settled(refuting) >= claim.n_refuting:
+        said = "REFUTED"
+    return Ruling(claim, said, upholding, refuting)
 
 
 def verdict(claim: Claim, evidence: Evidence) -> str:
-    """UPHELD, REFUTED or OPEN: by full evidence alone, several conditions of a side held to 95 % together."""
-    if n_settled(refuting := list(claim.refuting(evidence))) >= claim.n_refuting and refuting:
-        return "REFUTED"
-    upholding = list(claim.upholding(evidence))
-    n_cases = len({condition.case or condition.text for condition in upholding})
-    enough = n_settled(upholding) >= (n_cases if claim.n_upholding is None else claim.n_upholding)
-    return "UPHELD" if enough and upholding else "OPEN"
+    """UPHELD, REFUTED or OPEN."""
+    return rule(claim, evidence).said
 
 
 def n_settled(conditions: list[Condition]) -> int:
@@ -394,9 +423,7 @@ def n_settled(conditions: list[Condition]) -> int:
     return sum(cases.values())
 
 
-HEAD = f"""# Verdicts
-
-Generated by `repro tables`. A claim is UPHELD if its upholding conditions hold, REFUTED if its refuting ones
+HOW = f"""A claim is UPHELD if its upholding conditions hold, REFUTED if its refuting ones
 do, and OPEN while anything is lacking, such as full length or {N_SEEDS} seeds, or the evidence lies between.
 A condition holds if the 95 % t-interval over seeds lies within its bounds, of ratios the interval of their
 paired logarithms; "one-sided" if the one-sided interval does. Where a claim has several conditions their
@@ -404,37 +431,47 @@ tests are held to 95 % together (Holm), so that an interval just within its boun
 no interval, such as the worst seed, is judged as it is. Times are estimates, at the operations per second of
 the runs recorded on the device named; runs that several claims need are counted in each.
 """
+HEAD = f"# Verdicts\n\nGenerated by `repro tables`. {HOW}"
 
 
 def page(claims: Iterable[Claim], evidence: Evidence) -> str:
     """The verdicts, below them what each rests on, and what would settle those that are open."""
-    rulings = [(claim, verdict(claim, evidence)) for claim in claims]
-    rows = [{"claim": claim.key, "statement": claim.statement, "verdict": said} for claim, said in rulings]
-    return "\n".join([f"{HEAD}\n{_table(rows)}\n", *(_section(*ruling, evidence) for ruling in rulings)])
+    rulings = [rule(claim, evidence) for claim in claims]
+    rows = [{"claim": r.claim.key, "statement": r.claim.statement, "verdict": r.said} for r in rulings]
+    return "\n".join([f"{HEAD}\n{_table(rows)}\n", *map(_section, rulings)])
 
 
-def _section(claim: Claim, said: str, evidence: Evidence) -> str:
-    upholding, refuting = list(claim.upholding(evidence)), list(claim.refuting(evidence))
-    lacks = set().union(*(condition.measured.lacks for condition in upholding + refuting))
-    rows = [_row("upholds", c, holds) for c, holds in zip(upholding, ruled(upholding), strict=True)]
-    rows += [_row("refutes", c, holds) for c, holds in zip(refuting, ruled(refuting), strict=True)]
-    missing = f"\nStill lacking:\n\n{_listed(lacks)}\n" if lacks else ""
-    if said == "OPEN":
-        missing += settling(lacks)
+def _section(ruling: Ruling) -> str:
+    claim, lacks, missing = ruling.claim, ruling.lacks, ""
+    if lacks:
+        listed = "\n".join(f"- {line}" for line in lacking(lacks))
+        missing = f"\nStill lacking:\n\n{listed}\n"
+    if ruling.said == "OPEN" and (rows := settling(lacks)):
+        missing += f"\n{_table(rows)}\n"
+    elif ruling.said == "OPEN" and not lacks:
+        missing = f"\n{BETWEEN}\n"
     return (
-        f"## {claim.key}: {said}\n\n{claim.statement}. Upheld if {claim.upheld_if}. "
-        f"Refuted if {claim.refuted_if}.\n{missing}\n{_table(rows)}\n"
+        f"## {claim.key}: {ruling.said}\n\n{claim.statement}. Upheld if {claim.upheld_if}. "
+        f"Refuted if {claim.refuted_if}.\n{missing}\n{_table(worded(ruling))}\n"
     )
 
 
-def settling(lacks: Iterable[Lack]) -> str:
+def worded(ruling: Ruling) -> list[dict[str, str]]:
+    """The conditions in words, those that uphold first."""
+    sides = (("upholds", ruling.upholding), ("refutes", ruling.refuting))
+    return [
+        _row(role, condition, holds)
+        for role, conditions in sides
+        for condition, holds in zip(conditions, ruled(conditions), strict=True)
+    ]
+
+
+def settling(lacks: Iterable[Lack]) -> list[dict[str, str]]:
     """Which runs would settle it, and what they cost."""
     costs: dict[str, Cost] = {}
     for lack in lacks:
         if lack.cost and lack.cost.n_runs and _size(lack.cost) > _size(costs.get(lack.variant)):
             costs[lack.variant] = lack.cost
-    if not costs:
-        return "" if lacks else "\nNothing is lacking: the evidence lies between the two.\n"
     rows = []
     by_place = sorted(costs.values(), key=lambda cost: (cost.experiment, cost.device, *_size(cost)))
     for (experiment, device), group in groupby(by_place, key=lambda cost: (cost.experiment, cost.device)):
@@ -449,7 +486,7 @@ def settling(lacks: Iterable[Lack]) -> str:
                 "at the rate of": device or "–",
             }
         )
-    return f"\n{_table(rows)}\n"
+    return rows
 
 
 def _size(cost: Cost | None) -> tuple[int, float]:
@@ -466,15 +503,15 @@ def _time(seconds: float) -> str:
     return "seconds"
 
 
-def _listed(lacks: Iterable[Lack]) -> str:
+def lacking(lacks: Iterable[Lack]) -> list[str]:
     """A line for each thing that is lacking; of many variants that lack it the first few."""
     lines = []
     for what, same in groupby(sorted({lack[:2] for lack in lacks}), key=lambda lack: lack[0]):
         names = [variant for _, variant in same if variant]
         more = [f"{len(names) - NAMED} more"] if len(names) > NAMED + 1 else []
         listed = ", ".join(names[:NAMED] + more if more else names)
-        lines.append(f"- {listed}: {what}" if names else f"- {what}")
-    return "\n".join(lines)
+        lines.append(f"{listed}: {what}" if names else what)
+    return lines
 
 
 def _row(role: str, condition: Condition, holds: bool | None) -> dict[str, str]:

@@ -240,15 +240,21 @@ def configurations(experiment: Experiment, request: Request) -> dict[str, Config
         config = experiment.variants[variant]
         shown = shrunk(experiment, variant) if request.profile == "quick" else config
         if shown is not None:
-            chosen[variant] = _with_precision(_with_epochs(shown, request), request)
+            chosen[variant] = requested(shown, request, side_by_side(request.workers))
     return chosen
+
+
+def requested(config: Config, request: Request, accelerator: bool) -> Config:
+    """What a request makes of a variant's configuration, on an accelerator or on a CPU."""
+    config = _with_epochs(config, request)
+    return _with_precision(config, request) if accelerator else config
 
 
 def _with_precision(config: Config, request: Request) -> Config:
     """The configuration with the precision that is requested of an accelerator's products, or that suffices;
     of random starts nothing is pretrained.
     """
-    if not isinstance(config, Autoencoding) or not side_by_side(request.workers):
+    if not isinstance(config, Autoencoding):
         return config
     precision = request.precision or SUFFICIENT
     if not isinstance(config.start, Pretrained):
