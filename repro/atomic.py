@@ -45,7 +45,7 @@ def written(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "make room, mend its permissions, or name another folder with --results"
+        remedy = "make room, mend its permissions, or name another folder"
         raise UserError(f"{path} cannot be written ({error.strerror}): {remedy}") from error
 
 
@@ -77,9 +77,9 @@ def n_bytes(place: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def check_writable(folder: Path, results: Path) -> None:
+def check_writable(folder: Path, results: Path, option: str = "--results") -> None:
     """See that records can be written to a folder of the results, or to the one that it will be made in,
-    before any are made; nothing is left there.
+    before any are made; nothing is left there. The results are what the user named by this option.
 
     Raises:
         UserError: if not, naming the option and the remedy.
@@ -94,4 +94,4 @@ def check_writable(folder: Path, results: Path) -> None:
         reason = error.strerror
     if reason:
         remedy = "name another folder, or make room in this one"
-        raise UserError(f"--results {results} cannot be written to ({reason}): {remedy}")
+        raise UserError(f"{option} {results} cannot be written to ({reason}): {remedy}")

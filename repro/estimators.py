@@ -8,11 +8,12 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
 from functools import lru_cache, partial
+from numbers import Integral
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 import jax
 import numpy as np
@@ -38,8 +39,10 @@ from repro.models.autoencoder import (
 )
 from repro.runs.autoencoding import finetune, length_of, start
 from repro.runs.compare import OPTIMISERS, SEARCHING, STARTS, batch_sizes, pretraining
-from repro.runs.config import BY_KIND, Autoencoding, Epochs, Network, Pretrained, Start
+from repro.runs.config import BY_KIND, Autoencoding, Epochs, Network, Pretrained, Start, from_json
 from repro.runs.outcome import ENCODED, on_device, weights
+from repro.runs.record import Record, n_epochs
+from repro.shapes import VisibleKind
 from repro.training.compiling import jitted
 from repro.training.contrastive import Contrastive
 from repro.training.optimisers import Adam, Muon, Nesterov, Optimiser
@@ -71,7 +74,8 @@ class _Reconstructing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Raises:
             ValueError: if the cases are not of this kind, or a parameter is of no use.
         """
-        cases = _plain(validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32]))
+        cases = _plain(validate_data(self, X, accept_sparse="csr", dtype="numeric"))
+        _check_kind(self.kind)
         try:
             self.scaling_ = propose(cases, None if self.kind == "auto" else self.kind)
             config = self._config(sizes(cases)[0])
@@ -137,7 +141,12 @@ class _Reconstructing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         arrays |= {f"curve_{name}": curve for name, curve in self.curves_.items()}
         arrays |= weights([(w[None], b[None]) for w, b in self.layers_], 0)
         content = io.BytesIO()
-        np.savez(content, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+        np.savez(
+            content,
+            allow_pickle=False,
+            about=np.array(json.dumps(about, default=lambda value: value.tolist())),
+            **arrays,
+        )
         write_atomically(Path(path), content.getvalue())
 
     @property
@@ -153,10 +162,20 @@ class _Reconstructing(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return _program(self.architecture_)
 
     def _inputs(self, X):
-        """Cases in the units that are learnt from."""
+        """Cases in the units that are learnt from.
+
+        Raises:
+            ValueError: if they are no counts, where counts were learnt from.
+        """
         check_is_fitted(self)
-        how = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "reset": False}
-        return self.scaling_.apply(_plain(validate_data(self, X, **how)))
+        how = {"accept_sparse": "csr", "dtype": "numeric", "reset": False}
+        cases = _plain(validate_data(self, X, **how))
+        if self.scaling_.kind == "count":
+            try:
+                self.scaling_.check(cases)
+            except UserError as error:
+                raise ValueError(str(error)) from error
+        return self.scaling_.apply(cases)
 
     def _config(self, n_cases: int) -> Autoencoding:
         """What is trained, on so many cases."""
@@ -227,16 +246,17 @@ class DeepAutoencoder(_Reconstructing):
             _named("optimiser", self.optimiser, OPTIMISERS | RATED),
         )
         large, small = batch_sizes(n_cases)
-        if self.start == "pretrained":
-            begins = Pretrained(pretraining(self.scaling_.kind, small, self.pretraining_epochs))
+        if isinstance(self.start, str) and self.start == "pretrained":
+            n_epochs = _positive("pretraining_epochs", self.pretraining_epochs)
+            begins = Pretrained(pretraining(self.scaling_.kind, small, n_epochs))
         usual = n_cases if how.kind == "hf" else large if how.kind in SEARCHING else small
         return Autoencoding(
             data="cases",
-            network=Network(widths=tuple(self.widths), activation=self.activation),
+            network=Network(widths=_widths(self.widths), activation=self.activation),
             start=begins,
             optimiser=how,
-            budget=Epochs(n=self.n_epochs),
-            batch_size=min(self.batch_size or usual, n_cases),
+            budget=Epochs(_positive("n_epochs", self.n_epochs)),
+            batch_size=min(_size(self.batch_size, usual), n_cases),
             l2=self.l2,
         )
 
@@ -279,28 +299,30 @@ class StackedRBM(_Reconstructing):
         self.random_state = random_state
 
     def _config(self, n_cases: int) -> Autoencoding:
-        size = min(self.batch_size or batch_sizes(n_cases)[1], n_cases)
-        schedule = pretraining(self.scaling_.kind, size, self.n_epochs, self.contrastive)
+        size = min(_size(self.batch_size, batch_sizes(n_cases)[1]), n_cases)
+        n_epochs = _positive("n_epochs", self.n_epochs)
+        schedule = pretraining(self.scaling_.kind, size, n_epochs, self.contrastive)
         return Autoencoding(
-            data="cases", network=Network(widths=tuple(self.widths)), start=Pretrained(schedule)
+            data="cases", network=Network(widths=_widths(self.widths)), start=Pretrained(schedule)
         )
 
 
-def of_run(
-    config: Autoencoding, seed: int, arrays: Mapping[str, np.ndarray], scaling: Scaling
-) -> DeepAutoencoder:
+def of_run(record: Record, arrays: Mapping[str, np.ndarray], scaling: Scaling) -> DeepAutoencoder:
     """The network of a recorded run, whose `weights` are among its arrays, as an estimator."""
+    config = from_json(record.config)
+    assert isinstance(config, Autoencoding)
     made = DeepAutoencoder(
         config.network.widths,
         kind=scaling.kind,
         start=config.start,
         optimiser=config.optimiser,
         activation=config.network.activation,
+        n_epochs=n_epochs(record),
         batch_size=config.batch_size,
         l2=config.l2,
-        random_state=seed,
+        random_state=record.seed,
     )
-    _fill(made, arrays, scaling, config.network.activation, seed)
+    _fill(made, arrays, scaling, config.network.activation, record.seed)
     return made
 
 
@@ -370,6 +392,44 @@ def _program(architecture: Architecture) -> _Program:
     )
 
 
+def _check_kind(kind: Any) -> None:
+    """See that there is such a kind.
+
+    Raises:
+        ValueError: if not.
+    """
+    kinds = ("auto", *get_args(VisibleKind))
+    if kind not in kinds:
+        raise ValueError(f"kind={kind!r}: {known(str(kind), kinds)}")
+
+
+def _positive(name: str, value: Any) -> int:
+    """A number of things, of which there must be some.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r}: it must be a whole number, at least 1")
+    return int(value)
+
+
+def _size(batch_size: Any, usual: int) -> int:
+    """Cases in a minibatch."""
+    return usual if batch_size is None else _positive("batch_size", batch_size)
+
+
+def _widths(value: Any) -> tuple[int, ...]:
+    """Numbers of units, one for each layer.
+
+    Raises:
+        ValueError: if they are none.
+    """
+    if not isinstance(value, Iterable) or not (widths := tuple(value)):
+        raise ValueError(f"widths={value!r}: it must be a list of layers, such as (500, 30)")
+    return tuple(_positive("widths", width) for width in widths)
+
+
 def _plain(X) -> np.ndarray | csr_array:
     return csr_array(X) if issparse(X) else X
 
@@ -378,12 +438,12 @@ def _named(name: str, value: Any, names: dict[str, Any]) -> Any:
     """A typed value, or the one of this name.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if it is neither.
     """
-    if not isinstance(value, str):
+    if is_dataclass(value):
         return value
     if value not in names:
-        raise ValueError(f"{name}={value!r}: {known(value, names)}")
+        raise ValueError(f"{name}={value!r}: {known(str(value), names)}")
     return names[value]
 
 
@@ -391,8 +451,6 @@ def _as_json(value: Any) -> Any:
     """A parameter as plain JSON; of a random state nothing, for the seed is kept."""
     if is_dataclass(value):
         return as_json(value)
-    if isinstance(value, np.generic):
-        return value.item()
     return None if isinstance(value, np.random.RandomState) else value
 
 

@@ -371,7 +371,7 @@ def test_a_second_process_that_would_train_is_refused_until_the_first_has_died(t
         finally:
             first.kill()
     assert str(refused.value) == (
-        f"another command trains in {tmp_path}: wait until it is over, or name another folder with --results"
+        f"another command trains in {tmp_path}: wait until it is over, or name another folder"
     )
     claim(tmp_path)
     claim(tmp_path)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from datetime import timedelta
 from functools import partial
 
@@ -20,7 +21,7 @@ from repro.evaluation.intervals import ratio
 from repro.runs import compare as arms
 from repro.runs.autoencoding import pretraining_flops, tuning_flops
 from repro.runs.config import Pretrained
-from repro.runs.record import load_record, load_records
+from repro.runs.record import load_record, load_records, n_epochs
 from repro.training.flops import backprop_flops
 
 pytestmark = pytest.mark.usefixtures("single_precision")
@@ -87,6 +88,7 @@ def test_the_answer_is_of_the_records(answered):
         assert table.n[arm] == len(found)
     over = ratio(np.array(errors["he-adam"]), np.array(errors["pretrained-adam"]))
     page = (answered / "answer.md").read_text(encoding="utf-8")
+    assert "| test squared error" in page and "| validation cross-entropy" in page
     assert f"{over.value:.2f} times ({over.low:.2f} to {over.high:.2f}, 95 %, n=2)" in page
     for picture in re.findall(r"!\[\]\((.+?)\)", page):
         assert (answered / picture).read_bytes().startswith(b"\x89PNG")
@@ -170,6 +172,27 @@ def test_when_the_time_is_over_it_says_so_and_keeps_what_there_is(digits, tmp_pa
     assert (code, err) == (0, "") and "the time is over; the same command goes on" in out
 
 
+def test_an_arm_that_learns_nothing_is_said_to_without_any_tuning(answered, digits):
+    """Both arms called worse than who gives the mean case."""
+    frame = read(answered, RECORDS)
+    [sentence] = sentences(frame, "digits.npy", OPERATIONS, "binary", nothing=1.0)
+    assert "learnt nothing: random, pretrained" in sentence and "**" not in sentence
+    [sentence] = sentences(frame, "digits.npy", OPERATIONS, "binary", nothing=1e9)
+    assert "learnt nothing" not in sentence
+
+
+def test_a_network_says_how_long_it_was_trained(answered):
+    for record in load_records(answered / RECORDS).values():
+        if record.variant == "he-adam" and record.config["kind"] == "autoencoding":
+            assert repro.load(answered / NETWORKS / "he-adam.npz").n_epochs == n_epochs(record)
+
+
+def test_networks_are_there_while_a_comparison_goes_on(answer, digits, said, monkeypatch, tmp_path):
+    monkeypatch.setattr(repro.cli.compare, "work", lambda *_: sys.exit(7))
+    assert said("compare", digits, "--out", answer, *WORDS)[0] == 7
+    assert said("encode", answer, digits, tmp_path / "codes.npy")[0] == 0
+
+
 @pytest.mark.parametrize("name", arms.NAMES)
 @pytest.mark.parametrize("flops", [4e8, 1e11])
 def test_pretraining_and_the_choice_leave_most_for_fine_tuning(digits, name, flops):
@@ -203,6 +226,8 @@ def test_real_data_have_a_lower_rate_for_the_lowest_machine(tmp_path):
         ),
         (["--widths", "12,3", "--labels", "nobody.npy"], "--labels nobody.npy is not there"),
         (["--widths", "12,3", "--seeds", "0"], "'--seeds': Input should be greater than"),
+        (["--widths", "12,3", "--operations", "0"], "--operations 0 is no number of them"),
+        (["--widths", "12,3", "--operations", "nan"], "--operations nan is no number of them"),
         ([], "Missing option '--widths'"),
     ],
 )

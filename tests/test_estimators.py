@@ -144,6 +144,26 @@ def test_what_is_saved_is_loaded(tmp_path, estimator):
     pickle.loads(pickle.dumps(loaded))
 
 
+def test_widths_of_numpy_are_saved(tmp_path):
+    fitted = clone(SMALL).set_params(widths=np.array([3, 2])).fit(BINARY)
+    fitted.save(tmp_path / "mine.npz")
+    assert repro.load(tmp_path / "mine.npz").widths == (3, 2)
+
+
+def test_what_are_no_counts_are_refused_where_counts_were_learnt_from():
+    fitted = clone(SMALL).fit(CASES["count"])
+    with pytest.raises(ValueError, match="count values are not below 0"):
+        fitted.transform(-CASES["count"])
+    with pytest.raises(ValueError, match="counts are whole numbers"):
+        fitted.score(0.5 * CASES["count"])
+
+
+def test_pixels_are_what_they_are_for_the_command(tmp_path):
+    pixels = (BINARY * 127).astype(np.uint8)
+    assert clone(SMALL).fit(pixels).scaling_.said == propose(pixels).said
+    assert "divided by 255" in propose(pixels).said
+
+
 def test_nothing_is_unpickled(tmp_path):
     """A file whose arrays are objects would run code if they were."""
     content = io.BytesIO()
@@ -182,9 +202,15 @@ def test_no_file_of_ours_is_refused_in_a_line(tmp_path, content):
         ({"start": "pretraind"}, "did you mean 'pretrained'"),
         ({"optimiser": "sgdd"}, "optimiser='sgdd'"),
         ({"activation": "tanh"}, "activation: input should be 'logistic'"),
-        ({"widths": (0,)}, "widths.0: input should be greater"),
+        ({"widths": (0,)}, "widths=0: it must be"),
         ({"kind": "count"}, "kind count has whole numbers alone"),
-        ({"n_epochs": 0}, "n: input should be greater"),
+        ({"kind": "bin"}, "did you mean 'binary'"),
+        ({"optimiser": None}, "optimiser=None"),
+        ({"widths": 3}, "widths=3: it must be a list of layers"),
+        ({"widths": (3.5,)}, "widths=3.5: it must be a whole number"),
+        ({"batch_size": 0}, "batch_size=0: it must be a whole number, at least 1"),
+        ({"pretraining_epochs": 0}, "pretraining_epochs=0"),
+        ({"n_epochs": 0}, "n_epochs=0"),
     ],
 )
 def test_a_parameter_of_no_use_is_a_value_error(wrong, says):

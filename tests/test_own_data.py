@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from PIL import Image
@@ -41,6 +42,16 @@ def test_a_csv_file_with_names_of_columns_and_without(tmp_path, head):
     np.testing.assert_allclose(read(tmp_path / "my.csv").values, TABLE, rtol=1e-15)
 
 
+def test_a_csv_file_whose_columns_are_called_by_their_numbers(tmp_path):
+    pd.DataFrame(TABLE).to_csv(tmp_path / "my.CSV", index=False)
+    np.testing.assert_allclose(read(tmp_path / "my.CSV").values, TABLE, rtol=1e-15)
+
+
+def test_a_csv_file_with_whole_numbers_of_any_size(tmp_path):
+    (tmp_path / "my.csv").write_text("123456789012345678901234,2\n1,3\n", encoding="utf-8")
+    np.testing.assert_array_equal(read(tmp_path / "my.csv").values, [[123456789012345678901234.0, 2], [1, 3]])
+
+
 @pytest.mark.parametrize("kind", ["png", "jpg", "bmp", "tiff"])
 def test_a_folder_of_images_in_grey(tmp_path, kind):
     for i, picture in enumerate(PIXELS):
@@ -50,6 +61,21 @@ def test_a_folder_of_images_in_grey(tmp_path, kind):
     assert table.shape == (6, 5)
     assert table.folders == ()
     np.testing.assert_allclose(table.values, PIXELS.reshape(30, 30), atol=4 if kind == "jpg" else 0)
+
+
+def test_what_is_transparent_is_white_and_said(tmp_path):
+    ink = np.zeros((30, 6, 5, 4), np.uint8)
+    ink[..., 3] = PIXELS  # black strokes, their shape in the transparency
+    for i, picture in enumerate(ink):
+        Image.fromarray(picture).save(tmp_path / f"{i:02}.png")
+    table = read(tmp_path)
+    np.testing.assert_allclose(table.values, 255 - PIXELS.reshape(30, 30), atol=1)
+    assert "what is transparent white" in load_own(tmp_path).said
+
+
+def test_pixels_of_more_than_8_bits_are_refused(tmp_path):
+    Image.fromarray(257 * PIXELS[0].astype(np.uint16)).save(tmp_path / "deep.png")
+    refused(r"deep\.png has pixels of more than 8 bits: save it with 8, or all", read, tmp_path)
 
 
 def test_folders_within_a_folder_of_images_are_classes(tmp_path):
@@ -102,6 +128,14 @@ def test_real_values_are_standardised_by_the_training_cases_alone(tmp_path):
     np.testing.assert_allclose(own.scaling.unit, [*train[:, :3].std(axis=0), 1], rtol=1e-6)
     np.testing.assert_allclose(own.data.train.inputs[:, 3], 0, atol=1e-6)
     assert "(1 never change)" in own.scaling.said
+
+
+def test_small_differences_of_large_numbers_are_kept():
+    """Seconds since 1970 over an hour: float32 has 29 different values of them."""
+    times = 1.7e9 + np.arange(3600.0)[:, None]
+    scaling = propose(times, "real")
+    np.testing.assert_allclose(scaling.apply(times)[:, 0], (np.arange(3600) - 1799.5) / 1039.23, rtol=1e-4)
+    np.testing.assert_allclose(scaling.undo(scaling.apply(times)), times, atol=1e-3, rtol=0)
 
 
 def test_every_case_is_in_one_split_and_the_split_is_always_the_same():
@@ -180,6 +214,12 @@ NAN = np.where(np.arange(90).reshape(30, 3) == 7, np.nan, TABLE)
             b"1,2\n3,4,5\n",
             "cannot be read (Error tokenizing data. C error: Expected 2 fields in line 2",
         ),
+        ("my.csv", b"a,b\n9,1,2\n9,3,4\n", "cannot be read (Length of header or names does not match"),
+        ("my.csv", b"a;b\n1,5;2,5\n", "is separated by semicolons or tabs: separate by commas"),
+        ("my.csv", b",a,b\n0,1,2\n", "has a first column without a name, an index: leave it out"),
+        ("my.csv", "a,b\n1,2\n".encode("utf-16"), "save it anew, in UTF-8"),
+        ("my.npy", as_npy(np.full((30, 2), 7.0)), "all values are 7: there is nothing to learn"),
+        ("my.npy", as_npy(1e300 * TABLE), "there are values up to"),
         ("my.txt", b"1 2 3", "is of no known format: make it .npy, .npz"),
     ],
 )
@@ -223,6 +263,8 @@ def test_a_kind_that_cases_cannot_be_of_is_refused(tmp_path, values, kind, says)
         ("y.npy", as_npy(np.ones((30, 2))), "has 30 x 2 labels for 30 cases"),
         ("y.npy", b"nonsense", "cannot be read"),
         ("y.csv", b"", "cannot be read"),
+        ("y.csv", b"7\n" * 9 + b"\n" + b"3\n" * 20, "has none for case 10: fill it in"),
+        ("y.npy", as_npy(np.where(np.arange(30) == 4, np.nan, 1.0)), "has none for case 5"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(tmp_path, name, content, says):

@@ -52,6 +52,8 @@ def compare(
     """
     began, folder = time.monotonic(), out or Path(f"{data.stem}-answer")
     layers = widths_of(widths)
+    if operations is not None and not 0 < operations < float("inf"):
+        raise UserError(f"--operations {operations:g} is no number of them: write it as 1e13")
     if kind is not None and kind not in KINDS:
         raise UserError(f"--kind {kind} is none; there are: {', '.join(KINDS)}")
     from repro.atomic import check_writable, write_atomically
@@ -63,15 +65,16 @@ def compare(
 
     share_pools()
     own = load_own(data, kind, labels)
-    check_writable(folder, folder)
+    check_writable(folder, folder, "--out")
     say(data, own)
     names = [name.strip() for name in arms.split(",")]
     with compiled_once(console):
         asked = {"file": data.name, "data": own.data.checksum, "kind": own.scaling.kind, "widths": layers}
         total = settled(folder, asked, own, names, seeds, operations, given)
         experiment = comparison(own.data, layers, names, total)
-        settings = asked | {"operations": total, "shape": own.shape, "said": own.scaling.said}
-        write_atomically(folder / SETTINGS, as_text(settings))
+        settings = asked | {"operations": total, "shape": own.shape, "said": own.said}
+        if not (folder / SETTINGS).exists():
+            write_atomically(folder / SETTINGS, as_text(settings))
         request = Request(RECORDS, seeds, results=folder, own=own.data)
         whole = work(experiment, request, began + given.total_seconds() if given else float("inf"))
     answer(folder, settings, own)
@@ -97,7 +100,7 @@ def widths_of(text: str) -> list[int]:
 def say(path: Path, own: Own) -> None:
     """What was found in the data and is done with them."""
     data, n = own.data, [len(cases.labels) for cases in (own.data.train, own.data.valid, own.data.test)]
-    console.print(f"{path}: {sum(n)} cases of {len(own.scaling.unit)} {own.scaling.said}")
+    console.print(f"{path}: {sum(n)} cases of {len(own.scaling.unit)} {own.said}")
     classes = f"; {len(data.classes)} classes" if data.classes else ""
     shape = f"; pictures of {own.shape[0]} x {own.shape[1]}" if own.shape else ""
     console.print(f"{n[0]} cases train, {n[1]} validate, {n[2]} test{classes}{shape}")
@@ -174,6 +177,7 @@ def answer(folder: Path, settings: dict[str, Any], own: Own) -> None:
     from paper_figures.comparison import figures
     from paper_figures.style.house import save
     from repro.atomic import write_atomically
+    from repro.evaluation.reconstruction import loss_of_mean
     from repro.report import comparison
     from repro.report.frame import read
     from repro.report.tables import csv, learning_curves
@@ -182,7 +186,8 @@ def answer(folder: Path, settings: dict[str, Any], own: Own) -> None:
     if not frame.records:
         return
     table = comparison.table(frame, kind)
-    said = list(comparison.sentences(frame, own.data.name, settings["operations"], kind))
+    nothing = loss_of_mean(kind, own.data.train, own.data.valid)
+    said = list(comparison.sentences(frame, own.data.name, settings["operations"], kind, nothing))
     shown = figures(frame, comparison.METRICS[kind], own.shape)
     drawn = [save(figure, folder / "figures", name)[0] for name, figure in shown]
     chosen = networks(folder, own)
@@ -203,13 +208,11 @@ def networks(folder: Path, own: Own) -> str | None:
     from repro.estimators import of_run
     from repro.report import comparison
     from repro.report.frame import read
-    from repro.runs.config import Autoencoding, from_json
 
     frame = read(folder, RECORDS)
     for arm, path in comparison.lowest(frame).items():
-        record, config = frame.record(path), from_json(frame.record(path).config)
-        assert isinstance(config, Autoencoding)
-        of_run(config, record.seed, frame.arrays(path), own.scaling).save(folder / NETWORKS / f"{arm}.npz")
+        network = of_run(frame.record(path), frame.arrays(path), own.scaling)
+        network.save(folder / NETWORKS / f"{arm}.npz")
     return comparison.best(frame)
 
 
@@ -228,6 +231,8 @@ def encode(folder: Folder, data: File, codes: Path, arm: Arm = None) -> None:
         raise UserError(f"{data}: {error}") from error
     found = network.transform(table.values)
     save_array(codes, found)
+    console.print(f"{data}: {float(table.values.min()):g} to {float(table.values.max()):g}")
+    console.print(f"the network has learnt from {network.scaling_.said}")
     console.print(f"{codes}: {len(found)} codes of {found.shape[1]} numbers")
 
 
@@ -259,10 +264,10 @@ def network_of(folder: Path, arm: str | None) -> DeepAutoencoder | StackedRBM:
 
     chosen = arm or read_settings(folder).get("network")
     there = sorted(path.stem for path in (folder / NETWORKS).glob("*.npz"))
+    if chosen is None or not there:
+        raise UserError(f"{folder} has no networks yet: let `repro compare` finish")
     if chosen not in there:
-        if not there:
-            raise UserError(f"{folder} has no networks yet: let `repro compare` finish")
-        raise UserError(f"{folder} has no network {chosen!r}; {known(str(chosen), there)}")
+        raise UserError(f"{folder} has no network {chosen!r}; {known(chosen, there)}")
     return load(folder / NETWORKS / f"{chosen}.npz")
 
 

@@ -85,7 +85,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        remedy = "make room there, mend its permissions, or name another folder with --results"
+        remedy = "make room there, mend its permissions, or name another folder"
         fail(2, f"{error.filename or 'a file'} cannot be used ({error.strerror}): {remedy}")
     except Exception as error:
         explain = getattr(error, "format_message", None)  # of words that the parser did not understand

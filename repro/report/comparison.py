@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from repro.evaluation.intervals import interval, ratio
-from repro.report.answer import OPTIMISERS, PRECISION, Arm, Cell, arms_of, compared, doubts
+from repro.report.answer import NOT_WORSE, OPTIMISERS, PRECISION, Arm, Cell, arms_of, compared, doubts
 from repro.report.fairness import LOSSES, judged
 from repro.report.frame import Frame, shown
 from repro.report.tables import number
@@ -19,10 +19,20 @@ from repro.shapes import VisibleKind
 COLUMNS = ["arm", "n", "metric", "error", "low", "high", "valid_loss", "precision_at_7", "pretraining"]
 COLUMNS += ["epochs", "learning_rate", "flops", "seconds", "tuning"]
 METRICS = {"count": "test_cross_entropy", "binary": "test_squared_error", "real": "test_squared_error"}
-WORDS = {
-    "count": "cross-entropy of a document's words in nats",
-    "binary": "squared error: sum over the numbers of a case",
-    "real": "squared error of standardised numbers: sum over a case",
+ERRORS = {
+    "count": "the cross-entropy of a document's word frequencies, nats per word, 0 of one without words",
+    "binary": "the squared error, sum over the numbers of a case",
+    "real": "the squared error of standardised numbers, sum over a case",
+}
+LOSS_NAMES = {
+    "count": "validation cross-entropy",
+    "binary": "validation cross-entropy",
+    "real": "validation squared error",
+}
+LOSS_WORDS = {
+    "count": "the same of validation cases",
+    "binary": "the cross-entropy of validation cases, nats summed over a case",
+    "real": "the same of validation cases",
 }
 
 
@@ -82,12 +92,14 @@ def best(frame: Frame) -> str | None:
     return None if runs.empty else str(runs.groupby("variant").loss.mean().idxmin())
 
 
-def sentences(frame: Frame, data: str, flops: float, kind: VisibleKind) -> Iterator[str]:
-    """For each optimiser that both kinds of start were given what the comparison says."""
+def sentences(frame: Frame, data: str, flops: float, kind: VisibleKind, nothing: float) -> Iterator[str]:
+    """For each optimiser that both kinds of start were given what the comparison says; `nothing` is the
+    validation loss of who gives the mean training case whatever is seen.
+    """
     runs = arms_of(judged(frame), NAME)
     for cell in compared(frame, runs, {data: flops}, {"all": 1.0}):
         if cell.random is not None and cell.pretrained is not None:
-            yield _sentence(cell, METRICS[kind])
+            yield _sentence(cell._replace(nothing=nothing), METRICS[kind])
 
 
 def _sentence(cell: Cell, metric: str) -> str:
@@ -99,12 +111,15 @@ def _sentence(cell: Cell, metric: str) -> str:
         return f"With {OPTIMISERS[cell.optimiser]} one of the arms diverged, or has no seed in common."
     found = ratio(ours, theirs)
     sure = f" ({found.low:.2f} to {found.high:.2f}, 95 %, n={len(seeds)})" if len(seeds) > 1 else ", n=1"
-    says = "which settles nothing"
-    if found.high < 1:
-        says = "**the random start is better**"
-    if found.low > 1:
-        says = "**the pretrained start is better**"
     but = [doubt for doubt in doubts(cell) if "alone so far" not in doubt]
+    says = "which is better is open"
+    if found.low > 1 / NOT_WORSE and found.high < NOT_WORSE:
+        says = "they are alike within 5 %"
+    if found.high < 1:
+        says = "the random arm is better"
+    if found.low > 1:
+        says = "the pretrained arm is better"
+    says = says if but else f"**{says}**"
     return (
         f"With {OPTIMISERS[cell.optimiser]} the test error from the random start ({_named(arms[0])}) is "
         f"{found.value:.2f} times{sure} that from the pretrained one ({arms[1].variant}): {says}"
@@ -117,18 +132,18 @@ def _named(arm: Arm) -> str:
     return f"{arm.variant}, with rectified linear units" if arm.start == "he" else arm.variant
 
 
-def readable(rows: pd.DataFrame) -> str:
+def readable(rows: pd.DataFrame, kind: VisibleKind) -> str:
     """The table for reading."""
     cells = pd.DataFrame(
         {
             "arm": rows.arm,
-            "test error": [number(v) if np.isfinite(v) else "–" for v in rows.error],
+            METRICS[kind].replace("_", " "): [number(v) if np.isfinite(v) else "–" for v in rows.error],
             "95 % interval": [
                 f"{number(a)} to {number(b)}" if a == a else "–"
                 for a, b in zip(rows.low, rows.high, strict=True)
             ],
             "n": rows.n,
-            "validation loss": rows.valid_loss.map(number),
+            LOSS_NAMES[kind]: rows.valid_loss.map(number),
             "pretraining": rows.pretraining.replace("", "–"),
             "epochs": rows.epochs,
             "rate": ["–" if pd.isna(rate) else f"{rate:g}" for rate in rows.learning_rate],
@@ -158,13 +173,14 @@ def page(
 
 {found}
 
-{readable(rows)}
+{readable(rows, settings["kind"])}
 
-Test errors ({WORDS[settings["kind"]]}, mean over cases) are means over n seeds with their 95 % t-interval.
-A tenth of the cases, from which PCA and LSA alone learn, gives the validation loss, by which rates and starts
-are chosen; a fifth gives the test error, which chooses nothing. Every run had {settings["operations"]:.3g}
-operations, of which pretraining and the choice of a rate took about a fifth each at most; seconds are those
-of its own training.
+The test error is {ERRORS[settings["kind"]]}, mean over cases; the validation loss
+{LOSS_WORDS[settings["kind"]]}. Both are means over n seeds, the test error with its 95 % t-interval. A tenth
+of the cases gives the validation loss, by which rates and networks are chosen; a fifth gives the test error,
+which chooses nothing; but kind and divisor of the numbers are seen from all cases. The arms learn from the
+rest, PCA and LSA from the tenth as well. Every arm had {settings["operations"]:.3g} operations, of which
+pretraining and the choice of a rate took about a fifth each at most; seconds are those of its own training.
 
 {figures}
 

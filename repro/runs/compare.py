@@ -63,11 +63,11 @@ OPTIMISERS: dict[str, Optimiser] = {
     "hf": HessianFree(),
 }
 SEARCHING = ("cg", "kfac", "muon")  # and others that do much with each minibatch, which is large
-WIDE = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+WIDE = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 RATES: dict[str, dict[VisibleKind, tuple[float, ...]]] = {  # to choose from
     "adam": {"binary": WIDE, "real": WIDE, "count": (1e-3, 3e-3, 1e-2, 3e-2)},
     "nag": {"binary": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "real": WIDE, "count": (0.1, 0.3, 1.0, 3.0)},
-    "muon": {"binary": (*WIDE, 0.1), "real": (*WIDE, 0.1), "count": (0.03, 0.1, 0.3, 1.0)},
+    "muon": {"binary": WIDE, "real": WIDE, "count": (0.03, 0.1, 0.3, 1.0)},
 }
 NAMES = {f"{begins}-{how}": (begins, how) for begins in STARTS for how in OPTIMISERS}
 
@@ -85,7 +85,7 @@ def comparison(data: Dataset, widths: Sequence[int], arms: Sequence[str], flops:
     variants: dict[str, Config] = {name: arm(data, widths, name, flops) for name in arms}
     most = min(len(data.full_train.labels), _width(data)) - 1
     code = min(widths[-1], most)
-    if data.kind != "count":
+    if data.kind != "count" and code:
         variants[f"pca-{code}"] = PrincipalComponents(data.name, code)
     elif data.labelled and code:
         variants[f"lsa-{code}"] = SemanticAnalysis(data.name, code)
@@ -100,7 +100,7 @@ def arm(data: Dataset, widths: Sequence[int], name: str, flops: float | None) ->
     """
     begins, how = NAMES[name]
     n, of = len(data.train.labels), architecture(data, widths)
-    total = flops or default_flops(of, n)
+    total = default_flops(of, n) if flops is None else flops
     large, small = batch_sizes(n)
     whole = Autoencoding(
         data=data.name,

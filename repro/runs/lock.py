@@ -26,7 +26,7 @@ def claim(folder: Path) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        remedy = "wait until it is over, or name another folder with --results"
+        remedy = "wait until it is over, or name another folder"
         raise UserError(f"another command trains in {folder}: {remedy}") from error
     _HELD[folder] = lock
     sweep(folder)

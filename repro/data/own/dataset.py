@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from repro.data.dataset import OWN, Cases, Dataset
 from repro.data.own.files import Table, numbered, read, read_labels, sizes
-from repro.data.own.scaling import Scaling, propose
+from repro.data.own.scaling import Scaling, propose, standardised
 from repro.data.recipe import checksum, describe
 from repro.errors import UserError
 from repro.shapes import VisibleKind
@@ -37,11 +37,12 @@ class Own(NamedTuple):
     data: Dataset
     scaling: Scaling
     shape: tuple[int, int] | None  # rows and columns, of pictures
+    said: str  # what was found in the file, and what is done with it
 
 
 def load_own(path: Path, kind: VisibleKind | None = None, labels: Path | None = None) -> Own:
-    """The data set of a file or folder. Real values are standardised by the training cases; cases of kind
-    binary that have a square number of pixels are taken for square pictures.
+    """The data set of a file or folder. Kind and divisor are seen from all cases, mean and deviation of real
+    values from the training cases. Binary cases of a square number of pixels are taken for square pictures.
 
     Without labels, and without folders within a folder of images, all cases are of one class.
 
@@ -63,13 +64,14 @@ def load_own(path: Path, kind: VisibleKind | None = None, labels: Path | None = 
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     if scaling.kind == "real":
-        scaling = propose(table.values[places["train"]], "real")
+        scaling = standardised(table.values[places["train"]], scaling.said)
     split = {name: Cases(scaling.apply(table.values[some]), numbers[some]) for name, some in places.items()}
     arrays = {f"{name}_{part}": x for name, cases in split.items() for part, x in _parts(cases).items()}
     content = checksum({name: describe(x) for name, x in arrays.items()})
     three = split["train"], split["valid"], split["test"]
-    data = Dataset(path.stem, OWN, scaling.kind, content, *three, classes)
-    return Own(data, scaling, table.shape or (_square(table) if scaling.kind == "binary" else None))
+    data = Dataset(f"{path.name}{'/' * path.is_dir()}", OWN, scaling.kind, content, *three, classes)
+    said = "; ".join(filter(None, [scaling.said, table.said]))
+    return Own(data, scaling, table.shape or (_square(table) if scaling.kind == "binary" else None), said)
 
 
 def _square(table: Table) -> tuple[int, int] | None:

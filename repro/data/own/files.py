@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import warnings
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +19,7 @@ from scipy.sparse import csr_array
 from repro.errors import UserError
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".webp"}
+REMEDIES = {".npy": "as numbers", ".npz": "as numbers", ".csv": "in UTF-8, each line with as many cells"}
 FORMATS = ".npy, .npz (also of a scipy.sparse matrix), .csv, or a folder of images"
 
 
@@ -26,6 +29,7 @@ class Table(NamedTuple):
     values: np.ndarray | csr_array  # [N V], finite numbers
     shape: tuple[int, int] | None = None  # rows and columns of a picture, where cases are pictures
     folders: tuple[str, ...] = ()  # of each picture, where they lie in several: its class
+    said: str = ""  # what was done to come to these values
 
 
 def read(path: Path) -> Table:
@@ -39,13 +43,15 @@ def read(path: Path) -> Table:
     if path.is_dir():
         return _images(path)
     readers = {".npy": _npy, ".npz": _npz, ".csv": _csv}
-    if path.suffix not in readers:
+    if path.suffix.lower() not in readers:
         raise UserError(f"{path} is of no known format: make it {FORMATS}")
     try:
-        table = readers[path.suffix](path)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        table = readers[path.suffix.lower()](path)
+    except (OSError, EOFError, ValueError, pd.errors.ParserWarning, csv.Error, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} cannot be read ({said}): save it anew, without Python objects") from error
+        raise UserError(
+            f"{path} cannot be read ({said}): save it anew, {REMEDIES[path.suffix.lower()]}"
+        ) from error
     return table._replace(values=_finite(path, table.values))
 
 
@@ -67,7 +73,8 @@ def read_labels(path: Path, n_cases: int) -> tuple[Int32[np.ndarray, " N"], tupl
         if path.suffix == ".npy":
             labels = np.load(path, allow_pickle=False)
         else:
-            labels = pd.read_csv(path, header=None, dtype=str, keep_default_na=False).to_numpy()
+            how = {"header": None, "dtype": str, "keep_default_na": False, "skip_blank_lines": False}
+            labels = pd.read_csv(path, **how).to_numpy()
     except (OSError, EOFError, ValueError) as error:
         said = " ".join(str(error).split())
         raise UserError(f"--labels {path} cannot be read ({said}): make it .npy or .csv") from error
@@ -77,6 +84,9 @@ def read_labels(path: Path, n_cases: int) -> tuple[Int32[np.ndarray, " N"], tupl
     if labels.shape != (n_cases, 1):
         shape = " x ".join(map(str, labels.shape))
         raise UserError(f"--labels {path} has {shape} labels for {n_cases} cases: give one for each case")
+    for i, label in enumerate(labels[:, 0]):
+        if label == "" or label != label:
+            raise UserError(f"--labels {path} has none for case {i + 1}: fill it in, or leave the case out")
     return numbered(labels[:, 0])
 
 
@@ -104,7 +114,10 @@ def _npz(path: Path) -> Table:
         raise UserError(
             f"{path} has the arrays {', '.join(names) or 'none'}: save the one with the cases alone"
         )
-    return Table(csr_array(scipy.sparse.load_npz(path)))
+    values = csr_array(scipy.sparse.load_npz(path))
+    if values.dtype.kind not in "buif":
+        raise UserError(f"{path} has values of type {values.dtype}: save numbers")
+    return Table(values)
 
 
 def _array(path: Path, values: np.ndarray) -> Table:
@@ -129,18 +142,31 @@ def _csv(path: Path) -> Table:
     Raises:
         UserError: if it is anything else.
     """
-    first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-    named = not any(_number(cell) for cell in first.to_numpy()[0])
-    cells = pd.read_csv(path, header=0 if named else None)
+    with path.open(encoding="utf-8-sig") as file:
+        first = next(csv.reader(file), [])
+    if len(first) == 1 and any(mark in first[0] for mark in ";\t"):
+        raise UserError(f"{path} is separated by semicolons or tabs: separate by commas, decimals by points")
+    if len(first) > 1 and first[0] == "":
+        raise UserError(f"{path} has a first column without a name, an index: leave it out")
+    named = first == list(map(str, range(len(first)))) or not any(map(_number, first))
+    with warnings.catch_warnings(
+        action="error", category=pd.errors.ParserWarning
+    ):  # cells that would be lost
+        cells = pd.read_csv(path, header=0 if named else None, index_col=False)
+    columns = []
     for place, name in enumerate(cells.columns):
         column = cells[name].to_numpy()
-        if column.dtype.kind not in "buif" or (column.dtype.kind == "f" and np.isnan(column).any()):
-            row = next(i for i, cell in enumerate(column) if not _number(cell))
-            at = f"line {row + 1 + named}, column {name if named else place + 1}"
-            raise UserError(
-                f"{path}, {at}: {str(column[row])!r} is no number: mend it, or leave the column out"
-            )
-    return Table(cells.to_numpy(np.float64))
+        wrong = [i for i, cell in enumerate(column) if not _number(cell)] if _doubtful(column) else []
+        if wrong:
+            at = f"line {wrong[0] + 1 + named}, column {name if named else place + 1}"
+            raise UserError(f"{path}, {at}: {str(column[wrong[0]])!r} is no number: mend it, or leave it out")
+        columns.append(column.astype(np.float64))
+    return Table(np.column_stack(columns))
+
+
+def _doubtful(column: np.ndarray) -> bool:
+    """Whether there may be something else than numbers in it."""
+    return column.dtype.kind not in "buif" or (column.dtype.kind == "f" and bool(np.isnan(column).any()))
 
 
 def _number(cell: object) -> bool:
@@ -160,10 +186,12 @@ def _images(folder: Path) -> Table:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
     if not paths:
         raise UserError(f"{folder} has no images ({', '.join(sorted(IMAGES))}): name a folder that has")
-    pictures = []
+    pictures, modes = [], set()
     for path in paths:
         try:
-            pictures.append(np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("L")))
+            with Image.open(io.BytesIO(path.read_bytes())) as image:
+                modes.add(image.mode)
+                pictures.append(_grey(path, image))
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise UserError(f"{path} is no image that can be read: mend or remove it") from error
         if pictures[-1].shape != pictures[0].shape:
@@ -172,7 +200,25 @@ def _images(folder: Path) -> Table:
     within = tuple(str(path.parent.relative_to(folder)) for path in paths)
     images = np.stack(pictures)
     rows, columns = images.shape[1:]
-    return Table(images.reshape(len(images), -1), (rows, columns), within if len(set(within)) > 1 else ())
+    folders = within if len(set(within)) > 1 else ()
+    said = "" if modes <= {"L", "1"} else "colour is made grey, and what is transparent white"
+    return Table(images.reshape(len(images), -1), (rows, columns), folders, said)
+
+
+def _grey(path: Path, image: Image.Image) -> np.ndarray:
+    """The image as 8-bit grey, on white where it is transparent.
+
+    Raises:
+        UserError: if its pixels have more than 8 bits.
+    """
+    if image.mode.startswith(("I", "F")):
+        raise UserError(
+            f"{path} has pixels of more than 8 bits: save it with 8, or all images as one .npy file"
+        )
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return np.asarray(image.convert("L"))
 
 
 def _finite(path: Path, values: np.ndarray | csr_array) -> np.ndarray | csr_array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float64
 from scipy.sparse import csr_array
 
 from repro.data.dataset import Inputs
@@ -14,6 +14,8 @@ from repro.errors import UserError
 from repro.shapes import VisibleKind
 
 PIXEL = 255.0  # the most that an 8-bit pixel can be
+STANDARDISED = "each column less its mean, over its standard deviation, real"
+LARGEST = 1e18  # whose square float32 still holds
 SPARSE = 0.5  # whole numbers of which more are zero are counts
 
 
@@ -21,8 +23,8 @@ class Scaling(NamedTuple):
     """Inputs are (values - offset) / unit, one of each for every visible unit."""
 
     kind: VisibleKind
-    offset: Float32[np.ndarray, " V"]
-    unit: Float32[np.ndarray, " V"]
+    offset: Float64[np.ndarray, " V"]
+    unit: Float64[np.ndarray, " V"]
     said: str  # what was found and what is done
 
     def apply(self, values: np.ndarray | csr_array) -> Inputs:
@@ -30,7 +32,9 @@ class Scaling(NamedTuple):
         if self.kind == "count":
             return csr_array(values, dtype=np.float32)
         dense = values.toarray() if isinstance(values, csr_array) else values
-        return (np.asarray(dense, np.float32) - self.offset) / self.unit
+        if self.kind == "binary":
+            return np.asarray(dense, np.float32) / self.unit.astype(np.float32)
+        return ((dense - self.offset) / self.unit).astype(np.float32)
 
     def check(self, values: np.ndarray | csr_array) -> None:
         """See that values are such as were learnt from.
@@ -43,12 +47,17 @@ class Scaling(NamedTuple):
         low, high = float(values.min()), float(values.max())
         if self.kind != "real" and low < 0:
             raise UserError(f"{self.kind} values are not below 0, and there is {low:g}")
+        if self.kind == "count" and not _whole(values):
+            raise UserError("counts are whole numbers, and there are others")
         if self.kind == "binary" and high > self.unit[0]:
             raise UserError(f"values were at most {self.unit[0]:g} when learnt from, and there is {high:g}")
 
-    def undo(self, inputs: Float32[np.ndarray, "N V"]) -> Float32[np.ndarray, "N V"]:
-        """Reconstructions in the units of the file; of documents the probability of each word."""
-        return inputs * self.unit + self.offset
+    def undo(self, inputs: Float[np.ndarray, "N V"]) -> Float[np.ndarray, "N V"]:
+        """Reconstructions in the units of the file; of documents the probability of each word. Real ones are
+        float64, others float32.
+        """
+        found = inputs * self.unit + self.offset
+        return found if self.kind == "real" else found.astype(np.float32)
 
 
 def propose(values: np.ndarray | csr_array, kind: VisibleKind | None = None) -> Scaling:
@@ -59,9 +68,15 @@ def propose(values: np.ndarray | csr_array, kind: VisibleKind | None = None) -> 
         UserError: if they cannot be of the kind asked for.
     """
     about = _About.of(values)
+    if about.low == about.high:
+        raise UserError(f"all values are {about.low:g}: there is nothing to learn")
+    if max(-about.low, about.high) > LARGEST:
+        raise UserError(
+            f"there are values up to {max(-about.low, about.high):g}: scale them below {LARGEST:g}"
+        )
     chosen: VisibleKind = kind or about.kind
     if chosen == "real":
-        return _standardised(values, about)
+        return standardised(values, f"{about.said}: {STANDARDISED}")
     if about.low < 0:
         raise UserError(f"kind {chosen} has no values below 0, and there is {about.low:g}: use kind real")
     if chosen == "count" and not about.whole:
@@ -87,10 +102,9 @@ class _About(NamedTuple):
         found = values.data if isinstance(values, csr_array) else values
         n_cases, width = sizes(values)
         zeros = 1 - np.count_nonzero(found) / (n_cases * width)
-        whole = found.dtype.kind in "bui" or bool(np.all(found == np.rint(found)))
         low, high = float(values.min()), float(values.max())
         sparse = isinstance(values, csr_array)
-        return cls(width, low, high, whole, zeros, sparse, found.dtype == np.uint8)
+        return cls(width, low, high, _whole(values), zeros, sparse, found.dtype == np.uint8)
 
     @property
     def pixels(self) -> bool:
@@ -115,17 +129,24 @@ class _About(NamedTuple):
         return f"{what} {self.low:g} to {self.high:g}, {self.zeros:.0%} of them 0"
 
 
-def _same(width: int, *values: float) -> tuple[Float32[np.ndarray, " V"], Float32[np.ndarray, " V"]]:
-    offset, unit = (np.full(width, value, np.float32) for value in values)
+def _whole(values: np.ndarray | csr_array) -> bool:
+    """Whether all are whole numbers."""
+    found = values.data if isinstance(values, csr_array) else values
+    return found.dtype.kind in "bui" or bool(np.all(found == np.rint(found)))
+
+
+def _same(width: int, *values: float) -> tuple[Float64[np.ndarray, " V"], Float64[np.ndarray, " V"]]:
+    offset, unit = (np.full(width, value, np.float64) for value in values)
     return offset, unit
 
 
-def _standardised(values: np.ndarray | csr_array, about: _About) -> Scaling:
-    """Each column with mean 0 and variance 1; one that never changes with variance 0."""
+def standardised(values: np.ndarray | csr_array, said: str) -> Scaling:
+    """Each column with mean 0 and variance 1; one that never changes with variance 0. What was `said` of the
+    values stays.
+    """
     dense = values.toarray() if isinstance(values, csr_array) else values
     mean, deviation = dense.mean(axis=0, dtype=np.float64), dense.std(axis=0, dtype=np.float64)
-    still = deviation <= 1e-7 * np.abs(mean)  # what rounding leaves of a constant
-    unit = np.where(still, 1.0, deviation)
+    still = deviation <= 1e-12 * np.abs(mean)  # what rounding leaves of a constant
     note = f" ({int(still.sum())} never change)" if still.any() else ""
-    said = f"{about.said}: each column{note} less its mean, over its standard deviation, real"
-    return Scaling("real", mean.astype(np.float32), unit.astype(np.float32), said)
+    words = said.replace(STANDARDISED, f"each column{note}{STANDARDISED.removeprefix('each column')}")
+    return Scaling("real", mean, np.where(still, 1.0, deviation), words)
