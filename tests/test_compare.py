@@ -14,10 +14,14 @@ import pytest
 import scipy.sparse
 from test_cli import command
 
+import repro
+import repro.cli.compare
 import repro.data
 from repro.cli.compare import NETWORKS, RECORDS, SETTINGS, compare
 from repro.data.own import load_own, split_three_ways
 from repro.evaluation.intervals import ratio
+from repro.report.comparison import sentences
+from repro.report.frame import read
 from repro.runs import compare as arms
 from repro.runs.autoencoding import pretraining_flops, tuning_flops
 from repro.runs.config import Pretrained
