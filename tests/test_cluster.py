@@ -119,8 +119,16 @@ def test_what_a_worker_was_doing_that_is_killed_is_done_elsewhere(
     assert out.count(": recorded seed") == N and out.count(" is gone, ") == 1
 
 
+@pytest.fixture
+def heeded():
+    """Ctrl-C, which a shell's background job ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_stops_the_workers_and_the_next_command_finds_them_idle(
-    scheduler, client, tmp_path, capsys, monkeypatch
+    scheduler, client, tmp_path, capsys, monkeypatch, heeded
 ):
     words = ("--cluster", scheduler, "--results", tmp_path)
     client.wait_for_workers(2)

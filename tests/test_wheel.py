@@ -35,7 +35,7 @@ def extras_named():
 
 def test_every_hint_names_this_distribution_and_an_extra_that_there_is():
     extras = PROJECT["optional-dependencies"]
-    assert {*extras_named()} == {"embedded", "peers"} <= {*extras}
+    assert {*extras_named()} == {"cluster", "embedded", "peers"} <= {*extras}
     assert REQUIREMENT.findall(pip_install("peers")) == [(DISTRIBUTION, "peers")]
     by_hand = {path for path in SOURCES if REQUIREMENT.search(path.read_text(encoding="utf-8"))}
     assert by_hand == set()  # it is `pip_install` that says it

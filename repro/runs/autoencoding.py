@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 from scipy.sparse import csr_array
 
-from repro.data.dataset import Cases, Dataset
+from repro.data.dataset import OWN, Cases, Dataset
 from repro.errors import UserError
 from repro.evaluation.reconstruction import scores
 from repro.models import initialise
@@ -74,7 +74,7 @@ def autoencode(
     curves = {**started.curves, **fitted.curves, **cost, **clock}
     encode, decode = codes_and_reconstructions(architecture, fitted.state.params)
     found = retrieval(data, encode) if data.kind == "count" and data.labelled else {}
-    layers = to_layers(architecture, fitted.state.params)
+    layers = to_layers(architecture, fitted.state.params) if data.source == OWN else ()
     return Outcome(metrics | found, curves, pictures(data, decode, encode), layers)
 
 

@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
     metrics: dict[str, np.ndarray]  # [S]: scores and costs at the end, units in the name
     curves: dict[str, np.ndarray]  # [S, epochs]
     arrays: dict[str, np.ndarray]  # [S, ...]: what the figures show
-    layers: Sequence[Layer] = ()  # of a trained network, inputs to outputs: weights [S I O] and biases [S O]
+    layers: Sequence[Layer] = ()  # of a network on a user's own data: weights [S I O] and biases [S O]
 
 
 def side_by_side(platform: str | None = None) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 
 import repro.data
-from repro.data.dataset import OWN, Dataset
+from repro.data.dataset import Dataset
 from repro.errors import (
     DataUnavailableError,
     DeviceMemoryError,
@@ -468,7 +468,7 @@ def carry_out(
         metrics = {name: float(value[i]) for name, value in outcome.metrics.items()}
         curves = {name: np.asarray(value[i], float).tolist() for name, value in outcome.curves.items()}
         arrays = {name: value[i] for name, value in outcome.arrays.items()}
-        arrays |= weights(outcome.layers, i) if data.source == OWN else {}
+        arrays |= weights(outcome.layers, i)
         about = unit.experiment, unit.variant, unit.profile, seed, of, as_json(config)
         made.append((Record(*about, metrics, curves, None, origin), arrays))
     keep(made)
