@@ -17,6 +17,7 @@ from repro.errors import DivergedError, OutOfTimeError, UserError
 if TYPE_CHECKING:
     from repro.data.own import Own
     from repro.estimators import DeepAutoencoder, StackedRBM
+    from repro.report.frame import Frame
     from repro.runs.experiment import Experiment
     from repro.runs.run import Request
 
@@ -190,10 +191,9 @@ def answer(folder: Path, settings: dict[str, Any], own: Own) -> None:
     said = list(comparison.sentences(frame, own.data.name, settings["operations"], kind, nothing))
     shown = figures(frame, comparison.METRICS[kind], own.shape)
     drawn = [save(figure, folder / "figures", name)[0] for name, figure in shown]
-    chosen = networks(folder, own)
-    page = comparison.page(
-        settings | {"records": RECORDS}, said, table, chosen, [path.relative_to(folder) for path in drawn]
-    )
+    pictures = [path.relative_to(folder).as_posix() for path in drawn]
+    chosen = networks(frame, own)
+    page = comparison.page(settings | {"records": RECORDS}, said, table, chosen, pictures)
     write_atomically(folder / SETTINGS, as_text(settings | {"network": chosen}))
     write_atomically(folder / "answer.csv", csv(table).encode())
     write_atomically(folder / "learning_curves.csv", csv(learning_curves(frame)).encode())
@@ -203,16 +203,14 @@ def answer(folder: Path, settings: dict[str, Any], own: Own) -> None:
     console.print(f"{folder / 'answer.md'} has the table, the figures and how it was made")
 
 
-def networks(folder: Path, own: Own) -> str | None:
+def networks(frame: Frame, own: Own) -> str | None:
     """Write of every arm the network with the lowest validation loss; the arm with the lowest of all."""
     from repro.estimators import of_run
     from repro.report import comparison
-    from repro.report.frame import read
 
-    frame = read(folder, RECORDS)
     for arm, path in comparison.lowest(frame).items():
         network = of_run(frame.record(path), frame.arrays(path), own.scaling)
-        network.save(folder / NETWORKS / f"{arm}.npz")
+        network.save(frame.folder / NETWORKS / f"{arm}.npz")
     return comparison.best(frame)
 
 
