@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass_transform(frozen_default=True)

@@ -181,7 +181,7 @@ class Costs:
             return np.nan
         n_visible, n_cases = found
         architecture = Architecture((n_visible, *config.network.widths))
-        each = evaluations_per_update(config.optimiser, architecture, config.batch_size or n_cases)
+        each = evaluations_per_update(config.optimiser, architecture.layers, config.batch_size or n_cases)
         each = each if each == each else self.evaluations(config)
         return each * backprop_flops(architecture.layers, n_cases)
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from repro.report.frame import Frame
-from repro.runs.config import Autoencoding, Tuning, from_json, tuning_of
+from repro.runs.config import (
+    UNCHOSEN,
+    Autoencoding,
+    Classifying,
+    Supervised,
+    Tuning,
+    candidates_of,
+    from_json,
+    tuning_of,
+    with_choice,
+)
 from repro.runs.record import Record
 from repro.typed import as_json
 
 ALIKE = 0.005  # candidates whose losses differ by less, relatively, have learnt nothing
-LOSSES = ("valid_cross_entropy", "valid_squared_error")
+LOSSES = ("valid_cross_entropy", "valid_squared_error", "valid_error_percent")
 Key = tuple[str, ...]  # experiment, variant, data, kind of device and configuration of a tuning
 CHOSEN, UNRECORDED = "chosen", "not tuned: no record of the choice"
 
@@ -37,8 +46,9 @@ def judged(frame: Frame) -> pd.DataFrame:
 def refused(record: Record) -> str:
     """Why no rate may be chosen by this record of a tuning; empty if one may."""
     config, metrics = from_json(record.config), record.metrics
-    assert isinstance(config, Tuning) and config.run.tuning
-    candidates = config.run.tuning.candidates
+    assert isinstance(config, Tuning)
+    if not (candidates := candidates_of(config)):
+        return ""
     loss = next(name for name in LOSSES if f"{name}_rate_{candidates[0]:g}" in metrics)
     found = {rate: metrics[f"{loss}_rate_{rate:g}"] for rate in candidates}
     learnt = {rate: value for rate, value in found.items() if np.isfinite(value)}
@@ -62,8 +72,16 @@ def _total(choices: dict[Key, Record], key: Key | None, record: Record) -> float
     if key not in choices:
         return np.nan
     choice = choices[key].metrics
-    shared = choice.get("pretraining_flops", 0.0) if record.config["learns_from"] == "train" else 0.0
-    return own + choice.get("flops", np.nan) - shared  # who learns from the same cases takes its pretraining
+    shared = choice.get("pretraining_flops", 0.0) if _takes_its_pretraining(record) else 0.0
+    return own + choice.get("flops", np.nan) - shared
+
+
+def _takes_its_pretraining(record: Record) -> bool:
+    """Whether a run starts from what its choice has pretrained, having learnt from the same cases."""
+    config = from_json(record.config)
+    if isinstance(config, Classifying):  # whatever has no labels is learnt from in both
+        return not isinstance(config.start, Supervised)
+    return record.config["learns_from"] == "train"
 
 
 def _said(choices: dict[Key, Record], key: Key | None) -> str:
@@ -84,9 +102,9 @@ def _choices(frame: Frame) -> dict[Key, Record]:
 def _choice_of(record: Record) -> Key | None:
     """Which tuning a run has its rate from; None if it has none to choose, or is a tuning."""
     config = from_json(record.config) if record.config["kind"] != "timing" else None
-    if not isinstance(config, Autoencoding) or config.tuning is None:
+    if not (isinstance(config, Classifying) or (isinstance(config, Autoencoding) and config.tuning)):
         return None
-    asked: Tuning = tuning_of(replace(config, optimiser=replace(config.optimiser, learning_rate=None)))
+    asked: Tuning = tuning_of(with_choice(config, UNCHOSEN))
     return _key(record, as_json(asked))
 
 

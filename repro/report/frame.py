@@ -17,13 +17,17 @@ import pandas as pd
 
 from repro.errors import UserError
 from repro.runs.config import (
+    Autoencoders,
     Autoencoding,
+    FewLabels,
     Flops,
     Gaussian,
+    Learning,
     LocallyLinear,
     Pretrained,
     PrincipalComponents,
     SemanticAnalysis,
+    Supervised,
     Tuning,
     from_json,
 )
@@ -41,8 +45,10 @@ FACTS = {  # column: its type; what means nothing for a run is missing
     **dict.fromkeys(["start", "optimiser", "schedule", "activation", "widths"], "string"),
     **dict.fromkeys(["pretraining", "precision", "of_2006", "commit", "path"], "string"),
     **dict.fromkeys(["program", "workload", "sizes", "part", "host"], "string"),  # of timings
-    **dict.fromkeys(["seed", "code_size", "n_layers", "epochs", "pretraining_epochs"], "Int64"),
-    **dict.fromkeys(["epochs_asked", "batch_size", "n_seeds", "cores", "cores_used"], "Int64"),
+    **dict.fromkeys(["seed", "code_size", "n_layers", "n_labels", "epochs"], "Int64"),
+    **dict.fromkeys(
+        ["pretraining_epochs", "epochs_asked", "batch_size", "n_seeds", "cores", "cores_used"], "Int64"
+    ),
     **dict.fromkeys(["start_scale", "momentum", "learning_rate", "l2", "flops_asked"], "Float64"),
     **dict.fromkeys(["updates", "flops", "wall_seconds", "load_per_core"], "Float64"),
     **dict.fromkeys(["of_curve", "tuned"], "boolean"),
@@ -218,7 +224,7 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found | {"code_size": config.n_components}
         case Tuning():
             return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
-    layers = layer_epochs(record)
+    layers = layer_epochs(record) or _layerwise(config)
     each = layers[:1] if len(set(layers)) == 1 else layers
     return (
         found
@@ -233,14 +239,22 @@ def _of_run(record: Record) -> dict[str, Any]:
     )
 
 
-def widths_of(config: Autoencoding) -> str:
-    """The hidden layers of the encoder, as the column has them."""
+def _layerwise(config: Learning) -> list[int]:
+    """Epochs of each group of layers that learnt by backprop before the network did."""
+    if not isinstance(start := config.start, Autoencoders | Supervised):
+        return []
+    n_groups = len(config.network.widths) if start.layerwise.one_by_one else 1
+    return [start.layerwise.n_epochs] * n_groups
+
+
+def widths_of(config: Learning) -> str:
+    """The hidden layers, of an autoencoder those of the encoder, as the column has them."""
     return "-".join(map(str, config.network.widths))
 
 
-def _of_network(config: Autoencoding) -> dict[str, Any]:
+def _of_network(config: Learning) -> dict[str, Any]:
     start, descent = config.start, config.optimiser
-    scale = start.scale if isinstance(start, Pretrained | Gaussian) else start.factor
+    scale = start.scale if isinstance(start, Pretrained | Gaussian) else getattr(start, "factor", None)
     asked = (
         {"flops_asked": config.budget.total}
         if isinstance(config.budget, Flops)
@@ -255,25 +269,27 @@ def _of_network(config: Autoencoding) -> dict[str, Any]:
         "schedule": getattr(descent, "schedule", None),
         "activation": config.network.activation,
         "widths": widths_of(config),
-        "code_size": config.network.widths[-1],
+        "code_size": config.network.widths[-1] if isinstance(config, Autoencoding) else None,
         "n_layers": len(config.network.widths),
-        "l2": config.l2,
+        "n_labels": config.n_labels if isinstance(config, FewLabels) else None,
+        "l2": config.l2 if isinstance(config, Autoencoding) else None,
         "batch_size": config.batch_size,
-        "tuned": config.tuning is not None,
+        "tuned": bool(config.tuning if isinstance(config, Autoencoding) else config.rates),
         "precision": products(config),
         "of_2006": _of_2006(config),
     }
 
 
-def products(config: Autoencoding) -> str:
+def products(config: Learning) -> str:
     """The precision of the matrix products; where pretraining has another than fine-tuning, both."""
     both = [NAMES[name] for name in (config.precision.pretraining, config.precision.finetuning)]
-    return " + ".join(dict.fromkeys(both if isinstance(config.start, Pretrained) else both[1:]))
+    learnt_before = isinstance(config.start, Pretrained | Autoencoders | Supervised)
+    return " + ".join(dict.fromkeys(both if learnt_before else both[1:]))
 
 
-def _of_2006(config: Autoencoding) -> str:
+def _of_2006(config: Learning) -> str:
     """What a run has of the year's programs that others do not have."""
-    if config.minibatches == "formed once":
+    if isinstance(config, Autoencoding) and config.minibatches == "formed once":
         return "as the program of 2006"
     search = getattr(config.optimiser, "line_search", None)
     return "minimize of 2006" if search == SEPTEMBER_2006 else ""

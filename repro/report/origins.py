@@ -13,13 +13,16 @@ from repro.report.frame import RUN, Frame
 from repro.runs.config import (
     SUFFICIENT,
     Autoencoding,
+    Classifying,
     Config,
     Epochs,
+    Learning,
     Pretrained,
     Tuning,
     deterministic,
     from_json,
     tuning_of,
+    with_choice,
 )
 from repro.runs.experiment import Experiment, shrunk
 from repro.runs.record import Record
@@ -129,7 +132,7 @@ def _today(record: Record, experiment: Experiment | None) -> Config | None:
 def _request(config: Config, today: Config | None, record: Record) -> Request:
     """How to ask for what a run has otherwise than its variant has today."""
     ran, request = config.run if isinstance(config, Tuning) else config, Request(record.profile)
-    if not (isinstance(ran, Autoencoding) and isinstance(today, Autoencoding)):
+    if not (isinstance(ran, Learning) and isinstance(today, Learning)):
         return request
     if ran is config and isinstance(ran.budget, Epochs) and ran.budget != today.budget:
         request = replace(request, epochs=ran.budget.n)
@@ -151,9 +154,9 @@ def _on_accelerator(record: Record) -> bool:
 
 def _is_asked(config: Config, asked: Config) -> bool:
     """Whether a run is what is asked for; a rate that is to be chosen may be any."""
-    if not (isinstance(asked, Autoencoding) and asked.tuning):
+    if not (isinstance(asked, Classifying) or (isinstance(asked, Autoencoding) and asked.tuning)):
         return config == asked
     if isinstance(config, Tuning):
         return config == tuning_of(asked)
-    rate = getattr(getattr(config, "optimiser", None), "learning_rate", None)
-    return config == replace(asked, optimiser=replace(asked.optimiser, learning_rate=rate))
+    chosen = {"learning_rate": getattr(getattr(config, "optimiser", None), "learning_rate", None)}
+    return config == with_choice(asked, chosen | {"stop_at": getattr(config, "stop_at", None)})

@@ -105,7 +105,7 @@ def start(
     """
     how = config.start
     if not isinstance(how, Pretrained | Gaussian):
-        draw = partial(random_network, architecture=architecture, draw=partial(_drawn, how))
+        draw = partial(random_network, architecture=architecture, draw=partial(drawn_weights, how))
         return Started(jax.vmap(draw)(streams(keys).start), {})
     draw = partial(random_stack, sizes=architecture.sizes, scale=how.scale)
     stack = jax.vmap(draw)(streams(keys).start)
@@ -125,7 +125,7 @@ def start(
     return Started(jax.vmap(unroll)(trained.stack), trained.curves, trained.seconds, trained.compile_seconds)
 
 
-def _drawn(how: FanIn | Glorot | Sparse | He, key, shape):
+def drawn_weights(how: FanIn | Glorot | Sparse | He, key, shape):
     """The weights of one layer."""
     match how:
         case FanIn():
@@ -187,7 +187,7 @@ def length_of(config: Autoencoding, architecture: Architecture, n_cases: int, n_
     left -= tuning_flops(config, architecture, n_choice)
     size = minibatch(config, n_cases)
     of_epoch = backprop_flops(architecture.layers, n_cases - n_cases % size)
-    each = evaluations_per_update(config.optimiser, architecture, size)
+    each = evaluations_per_update(config.optimiser, architecture.layers, size)
     n_epochs = round(left / of_epoch / (each if each == each else 1.0))
     if n_epochs < 1:
         raise UserError(
@@ -235,7 +235,7 @@ def tuning_flops(config: Autoencoding, architecture: Architecture, n_cases: int)
         return 0.0
     size = minibatch(config, n_cases)
     of_epoch = backprop_flops(architecture.layers, n_cases - n_cases % size)
-    each = evaluations_per_update(config.optimiser, architecture, size)
+    each = evaluations_per_update(config.optimiser, architecture.layers, size)
     own = 0.0 if config.learns_from == "train" else pretraining_flops(config, architecture, n_cases)
     return own + config.tuning.total_epochs * each * of_epoch
 

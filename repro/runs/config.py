@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil
 from typing import Annotated, Any, Literal
@@ -11,8 +12,10 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from repro.errors import UserError
 from repro.models.autoencoder import Activation
+from repro.models.perceptron import Dropout
 from repro.training.greedy import Pretraining
-from repro.training.optimisers import SGD, Adam, ConjugateGradient, Muon, Nesterov, Optimiser
+from repro.training.layerwise import Layerwise
+from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
 from repro.typed import NotNegative, Positive, choice, in_one_line
 
 Count = Annotated[int, Field(ge=1)]
@@ -26,9 +29,11 @@ Matmul = Literal["highest", "tensorfloat32", "BF16_BF16_F32", "TF32_TF32_F32_X3"
 
 @choice
 class Network:
-    """A deep autoencoder; the decoder mirrors the encoder, the code is linear."""
+    """Hidden layers, lowest first; of a deep autoencoder those of the encoder, the last of them its code,
+    which is linear, and the decoder mirrors them.
+    """
 
-    widths: tuple[Count, ...]  # hidden layers of the encoder, the code last
+    widths: tuple[Count, ...]
     activation: Activation = "logistic"
 
 
@@ -83,6 +88,29 @@ class He:
 
 
 Start = Pretrained | Gaussian | FanIn | Glorot | Sparse | He
+
+
+@choice
+class Autoencoders:
+    """Hidden layers that have learnt to reconstruct what is below them: one after another, as autoassociators
+    [bengio2007greedy, section 4], or all as one deep autoencoder.
+    """
+
+    layerwise: Layerwise = Layerwise()
+    kind: Literal["autoencoders"] = "autoencoders"
+
+
+@choice
+class Supervised:
+    """Hidden layers that have learnt, one after another, to tell the classes apart through an output layer of
+    their own   [bengio2007greedy, section 4].
+    """
+
+    layerwise: Layerwise = Layerwise()
+    kind: Literal["supervised"] = "supervised"
+
+
+StartOfClassifier = Start | Autoencoders | Supervised
 
 
 @choice
@@ -183,10 +211,101 @@ class Autoencoding:
 
 
 @choice
-class Tuning:
-    """The choice of a run's rate: every candidate from the same start, without the validation cases."""
+class RelativeRates:
+    """Learning rates of a classifier's biases and of its output layer, as multiples of the rate."""
 
-    run: Autoencoding
+    biases: Positive = 1.0
+    output: Positive = 1.0
+
+
+@choice
+class Classifying:
+    """One way to train one classifier, the hidden layers given and an output for each class above them.
+
+    How long, and at which rate, is chosen on the validation cases, of at most so many epochs: the rate and
+    the epoch with the fewest errors there. Then it is trained again, on all training cases, until the
+    training cross-entropy is what it was at that epoch   [hinton2006science, supporting text].
+    """
+
+    data: str
+    network: Network
+    optimiser: Annotated[ConjugateGradient | FirstOrder, *BY_KIND]
+    start: Annotated[StartOfClassifier, *BY_KIND] = Pretrained()
+    budget: Epochs = Epochs(100)  # at most
+    batch_size: Count = 100
+    rates: tuple[Positive, ...] = ()  # candidates
+    stop_at: NotNegative | None = None  # nats; None: still to be chosen
+    dropout: Dropout | None = None
+    relative_rates: RelativeRates = RelativeRates()
+    n_alone: Annotated[int, Field(ge=0)] = 0  # epochs before these in which the output layer learns alone
+    precision: Precision = Precision()
+    learns_from: LearnsFrom = "all"
+    kind: Literal["classifying"] = "classifying"
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that comes from nowhere, or rates of an optimiser that has none.
+
+        Raises:
+            ValueError: naming the fields.
+        """
+        check_rates(self.optimiser, self.rates)
+
+
+@choice
+class FewLabels:
+    """One way to train one classifier on a few labels: so many cases drawn by the seed, as many of each
+    class; whatever is learnt without labels is learnt from all training cases.
+
+    Rate and epoch are chosen twice: by the errors on the validation cases, whatever their labels cost; and by
+    cross-validation within the few labels.
+    """
+
+    data: str
+    network: Network
+    n_labels: Count
+    rates: Annotated[tuple[Positive, ...], Field(min_length=1)]  # candidates
+    optimiser: Annotated[FirstOrder, *BY_KIND] = Adam()
+    start: Annotated[Start | Autoencoders, *BY_KIND] = Pretrained()
+    budget: Epochs = Epochs(30)  # at most
+    shown: Count = 3000  # cases in an epoch, at least: each of fewer is shown several times
+    batch_size: Count = 100
+    dropout: Dropout | None = None
+    n_folds: Annotated[int, Field(ge=2)] = 5
+    precision: Precision = Precision()
+    kind: Literal["few labels"] = "few labels"
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that is not one of those to choose from.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        if self.optimiser.learning_rate is not None:
+            raise ValueError("learning_rate: leave it out, it is chosen from the rates")
+        check_rates(self.optimiser, self.rates)
+
+
+def check_rates(how: Optimiser, rates: tuple[float, ...]) -> None:
+    """Refuse candidates of an optimiser that has no rate, one without any, and one that is named twice.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    if len(set(rates)) < len(rates):
+        raise ValueError(f"rates must differ: {rates}")
+    if rates and not isinstance(how, FirstOrder):
+        raise ValueError(f"rates has candidates, but {how.kind} chooses its own steps")
+    if isinstance(how, FirstOrder) and not rates and how.learning_rate is None:
+        raise ValueError(f"{how.kind} needs a learning_rate, or rates to choose it from")
+
+
+@choice
+class Tuning:
+    """The choice of a run's rate, or of how long it is: every candidate from the same start, without the
+    validation cases.
+    """
+
+    run: Annotated[Autoencoding | Classifying, *BY_KIND]
     kind: Literal["tuning"] = "tuning"
 
     @property
@@ -195,10 +314,37 @@ class Tuning:
         return self.run.data
 
 
-def tuning_of(run: Autoencoding) -> Tuning:
-    """The choice that a run without a rate asks for; how long the run itself is does not matter to it."""
+def tuning_of(run: Autoencoding | Classifying) -> Tuning:
+    """The choice that a run without a rate asks for; how long a run is matters to a classifier's alone."""
+    if isinstance(run, Classifying):
+        return Tuning(replace(run, learns_from="train"))
     assert run.tuning is not None
     return Tuning(replace(run, budget=Epochs(run.tuning.n_epochs[-1]), learns_from="train"))
+
+
+def candidates_of(tuning: Tuning) -> tuple[float, ...]:
+    """The rates that it chooses from; none where the optimiser has no rate."""
+    run = tuning.run
+    if isinstance(run, Classifying):
+        return run.rates
+    assert run.tuning is not None
+    return run.tuning.candidates
+
+
+CHOICES = {"learning_rate", "stop_at"}  # metrics of a tuning, which its run takes for fields
+
+
+def with_choice(run: Autoencoding | Classifying, metrics: Mapping[str, Any]) -> Autoencoding | Classifying:
+    """The run with what the metrics of its tuning say; of None, as if it were still to be chosen."""
+    if isinstance(run, Classifying):
+        run = replace(run, stop_at=metrics["stop_at"])
+    tuned = run.rates if isinstance(run, Classifying) else run.tuning
+    if not tuned:
+        return run
+    return replace(run, optimiser=replace(run.optimiser, learning_rate=metrics["learning_rate"]))
+
+
+UNCHOSEN = dict.fromkeys(CHOICES)
 
 
 @choice
@@ -239,7 +385,8 @@ class LocallyLinear:
             raise ValueError(f"n_neighbors must differ: {self.n_neighbors}")
 
 
-Config = Autoencoding | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear
+Learning = Autoencoding | Classifying | FewLabels  # by a network
+Config = Learning | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 
 

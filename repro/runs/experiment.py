@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from repro.errors import UserError
-from repro.runs.config import BY_KIND, Autoencoding, Config, Pretrained
+from repro.runs.config import BY_KIND, Autoencoders, Config, Learning, Pretrained, Supervised
 from repro.typed import choice
 
 PROFILES = ("quick", "paper")
@@ -62,11 +62,13 @@ def check_profile(profile: str) -> None:
 
 
 def shorter(
-    config: Autoencoding, *, pretraining: int, first: int | None = None, batch_size: int | None = None
-) -> Autoencoding:
+    config: Learning, *, pretraining: int, first: int | None = None, batch_size: int | None = None
+) -> Any:
     """The run with so many epochs of pretraining for each layer, and for the `first` its own, where it has
     any; for quick profiles.
     """
+    if isinstance(start := config.start, Autoencoders | Supervised):
+        return replace(config, start=replace(start, layerwise=replace(start.layerwise, n_epochs=pretraining)))
     if not isinstance(config.start, Pretrained):
         return config
     schedule = config.start.pretraining

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from jaxtyping import Array, Key
+
+from repro.data.dataset import Dataset
 from repro.runs.autoencoding import autoencode
-from repro.runs.config import Autoencoding, LocallyLinear, PrincipalComponents, SemanticAnalysis, Tuning
+from repro.runs.classifying import choose_stop, classify
+from repro.runs.config import (
+    Autoencoding,
+    Classifying,
+    FewLabels,
+    LocallyLinear,
+    PrincipalComponents,
+    SemanticAnalysis,
+    Tuning,
+)
 from repro.runs.embedding import run_lle
+from repro.runs.few_labels import learn_from_few
 from repro.runs.linear import run_lsa, run_pca
 from repro.runs.outcome import Outcome
 from repro.runs.tuning import choose_rate
+from repro.training.fit import UNWATCHED, Monitor
+
+
+def choose(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Monitor = UNWATCHED) -> Outcome:
+    """What a run leaves to be chosen on the validation cases."""
+    of_kind = choose_stop if isinstance(config.run, Classifying) else choose_rate
+    return of_kind(config, data, keys, monitor)
+
 
 PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Autoencoding: autoencode,
     PrincipalComponents: run_pca,
     SemanticAnalysis: run_lsa,
     LocallyLinear: run_lle,
-    Tuning: choose_rate,
+    Classifying: classify,
+    FewLabels: learn_from_few,
+    Tuning: choose,
 }

@@ -27,6 +27,8 @@ from repro.training.fit import Fitted, Monitor
 SECONDS_BETWEEN_LINES = 10.0  # without a terminal
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 PROCESSES = "processes"  # the folder beside the checkpoints that says who has worked
+LATEST = ("test_squared_error", "test_error_percent", "valid_error_percent", "valid_cross_entropy")
+LATEST += ("reconstruction_error",)  # scores that are shown, the first that there is
 FINISHED = "finished"  # what an artefact's folder holds when it is made; until then checkpoints of its phase
 
 
@@ -256,7 +258,7 @@ def _where(diverged: list[int]) -> str:
 
 def _latest_error(fitted: Fitted) -> str:
     """The score of the last epoch that says most, mean over the seeds."""
-    for name in ("test_squared_error", "valid_cross_entropy", "reconstruction_error"):
+    for name in LATEST:
         if name in fitted.curves:
             return f"{name.replace('_', ' ')} {fitted.curves[name][:, -1].mean():.4g}"
     return ""

@@ -30,17 +30,23 @@ from repro.errors import (
 )
 from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import (
+    CHOICES,
     SUFFICIENT,
+    Autoencoders,
     Autoencoding,
+    Classifying,
     Config,
     Epochs,
     Flops,
+    Learning,
     Precision,
     Pretrained,
+    Supervised,
     Tuning,
     deterministic,
     from_json,
     tuning_of,
+    with_choice,
 )
 from repro.runs.experiment import Experiment, check_profile, shrunk
 from repro.runs.lock import claim
@@ -254,25 +260,27 @@ def _with_precision(config: Config, request: Request) -> Config:
     """The configuration with the precision that is requested of an accelerator's products, or that suffices;
     of random starts nothing is pretrained.
     """
-    if not isinstance(config, Autoencoding):
+    if not isinstance(config, Learning):
         return config
     precision = request.precision or SUFFICIENT
-    if not isinstance(config.start, Pretrained):
+    if not isinstance(config.start, Pretrained | Autoencoders | Supervised):
         precision = replace(precision, pretraining=Precision().pretraining)
     return replace(config, precision=precision)
 
 
 def _with_epochs(config: Config, request: Request) -> Config:
     """The configuration with the numbers of epochs that are requested."""
-    if not isinstance(config, Autoencoding):
+    if not isinstance(config, Learning):
         return config
     if request.epochs:
         config = replace(config, budget=Epochs(request.epochs))
-    n = request.pretraining_epochs
-    if not isinstance(config.start, Pretrained) or n is None:
+    n, start = request.pretraining_epochs, config.start
+    if isinstance(start, Autoencoders | Supervised) and n is not None:
+        return replace(config, start=replace(start, layerwise=replace(start.layerwise, n_epochs=n)))
+    if not isinstance(start, Pretrained) or n is None:
         return config
-    pretraining = replace(config.start.pretraining, n_epochs=n, first_n_epochs=None)
-    return replace(config, start=replace(config.start, pretraining=pretraining))
+    pretraining = replace(start.pretraining, n_epochs=n, first_n_epochs=None)
+    return replace(config, start=replace(start, pretraining=pretraining))
 
 
 def _run_variant(session: Session, variant: str, config: Config) -> list[Path]:
@@ -282,7 +290,7 @@ def _run_variant(session: Session, variant: str, config: Config) -> list[Path]:
 
 
 def chosen(session: Session, variant: str, config: Config) -> Config:
-    """The configuration with its rate, which is chosen now if it has not been.
+    """The configuration with what is chosen on the validation cases, now if it has not been.
 
     Raises:
         DivergedError: if every candidate did.
@@ -290,7 +298,7 @@ def chosen(session: Session, variant: str, config: Config) -> Config:
     if not needs_a_choice(config):
         return config
     [path] = records(session, variant, tuning_of(config), range(1))
-    return _with_rate(config, path)
+    return _with_choice(config, path)
 
 
 def stages(session: Session, variant: str, config: Config) -> Iterator[Stage]:
@@ -303,29 +311,31 @@ def stages(session: Session, variant: str, config: Config) -> Iterator[Stage]:
     if needs_a_choice(config):
         choice = due(session, variant, tuning_of(config), range(1))
         yield choice
-        config = _with_rate(config, choice.paths[0])
+        config = _with_choice(config, choice.paths[0])
     yield due(session, variant, config, seeds_of(session.experiment, session.request, config))
 
 
-def needs_a_choice(config: Config) -> TypeGuard[Autoencoding]:
-    """Whether the rate of a configuration is still to be chosen."""
+def needs_a_choice(config: Config) -> TypeGuard[Autoencoding | Classifying]:
+    """Whether the rate of a configuration, or when a classifier stops, is still to be chosen."""
+    if isinstance(config, Classifying):
+        return config.stop_at is None
     if not isinstance(config, Autoencoding) or config.tuning is None:
         return False
     return getattr(config.optimiser, "learning_rate", None) is None
 
 
-def _with_rate(config: Autoencoding, choice: Path) -> Autoencoding:
-    """The configuration with the rate that this record of a choice gives.
+def _with_choice(config: Autoencoding | Classifying, choice: Path) -> Autoencoding | Classifying:
+    """The configuration with what this record of a choice gives.
 
     Raises:
         DivergedError: if every candidate did.
     """
-    rate = load_record(choice).metrics["learning_rate"]
-    if rate is None or rate != rate:
+    metrics = load_record(choice).metrics
+    if any(metrics[name] is None or metrics[name] != metrics[name] for name in CHOICES & metrics.keys()):
         raise DivergedError(
             f"{choice}: every candidate diverged, so no rate is chosen: put lower ones into the grid"
         )
-    return replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
+    return with_choice(config, metrics)
 
 
 def seeds_of(experiment: Experiment, request: Request, config: Config) -> range:
@@ -409,7 +419,7 @@ def _missing(experiment: Experiment, request: Request, variant: str, config: Con
     if needs_a_choice(config):
         choosing = tuning_of(config)
         if (choice := path(identity(choosing, learnt, platform), 0)).exists():
-            config, choosing = _with_rate(config, choice), None
+            config, choosing = _with_choice(config, choice), None
     of = identity(config, learnt, platform)
     absent = [seed for seed in seeds_of(experiment, request, config) if not path(of, seed).exists()]
     for seeds in programs(config, absent, request.workers):

@@ -10,7 +10,6 @@ from math import ceil
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Key
 
 from repro.data.dataset import Dataset
@@ -28,8 +27,8 @@ from repro.runs.autoencoding import (
 )
 from repro.runs.config import Autoencoding, Tuning
 from repro.runs.outcome import Outcome, for_each, on_device, side_by_side
-from repro.training.descent import trainer
-from repro.training.fit import UNWATCHED, Fitted, Monitor, Trainer, fit
+from repro.training.descent import from_a_rate, trainer
+from repro.training.fit import UNWATCHED, Fitted, Monitor, fit
 
 
 def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Monitor = UNWATCHED) -> Outcome:
@@ -40,8 +39,9 @@ def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Mon
     Learns from the training cases without the validation cases, and never sees test. On an accelerator all
     candidates are trained side by side, as one program.
     """
-    run, how = config.run, config.run.tuning
-    assert how is not None
+    run = config.run
+    assert isinstance(run, Autoencoding) and run.tuning
+    how = run.tuning
     cases = in_order(run, data.train)
     train, valid = on_device(cases.inputs), on_device(data.valid.inputs)
     architecture = architecture_of(run, data)
@@ -71,7 +71,7 @@ def _training(run: Autoencoding, architecture, keys, params, train, valid, monit
     size = minibatch(run, len(train))
     n_updates = run.tuning.n_epochs[-1] * (len(train) // size)
     optimiser = replace(run.optimiser, learning_rate=run.tuning.candidates[0])
-    descent = _from_a_rate(trainer(optimiser, architecture, run.l2, n_updates, size))
+    descent = from_a_rate(trainer(optimiser, architecture, run.l2, n_updates, size))
 
     @cache
     def beside(n: int):
@@ -121,16 +121,6 @@ def halve(
             trained |= dict(zip(group, _apart(fitted), strict=True))
         losses = {rate: _loss(trained[rate], loss, reach) for rate in left}
     return trained, losses, seconds
-
-
-def _from_a_rate(inner: Trainer) -> Trainer:
-    """The trainer that starts from parameters and a learning rate."""
-
-    def init(key, started, inputs):
-        params, rate = started
-        return optax.tree.set(inner.init(key, params, inputs), step_size=rate)
-
-    return inner._replace(init=init)
 
 
 def _loss(fitted: Fitted, name: str, n_epochs: int) -> float:

@@ -21,11 +21,13 @@ class BackpropState(NamedTuple):
 
 
 def backprop_trainer(
-    loss: Callable[[PyTree, Float[Array, "B V"]], Float[Array, ""]],
+    loss: Callable[..., Float[Array, ""]],
     optimiser: optax.GradientTransformation,
     more: float = 0.0,
+    *,
+    random: bool = False,
 ) -> Trainer:
-    """Descends `loss(params, batch)`.
+    """Descends `loss(params, batch)`; if it is random, `loss(params, batch, key)`.
 
     Info: `loss`, before the update; `evaluations` of the loss with its gradient (1 unless the optimiser
     searches along lines), and `more` of them, which the optimiser's own matrix products cost.
@@ -37,11 +39,11 @@ def backprop_trainer(
         return BackpropState(params, optimiser.init(params))
 
     def step(key, state, batch, n):
-        del key, n
-        params = state.params
+        del n
+        params, drawn = state.params, (key,) if random else ()
 
         def value_fn(params):
-            return loss(params, batch)
+            return loss(params, batch, *drawn)
 
         value, gradient = jax.value_and_grad(value_fn)(params)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats; we do not

@@ -44,7 +44,7 @@ def trainer(
             sample = partial(drawn, visible=architecture.visible)
             layered = LayeredNetwork(*seen, sample=lambda key, outputs: sample(key, outputs=outputs))
             return kfac_trainer(goal, layered, how)
-    each = evaluations_per_update(how, architecture, batch_size)
+    each = evaluations_per_update(how, architecture.layers, batch_size)
     return backprop_trainer(goal.value, transformation(how, n_updates), 0.0 if each != each else each - 1)
 
 
@@ -72,16 +72,26 @@ def objective(architecture: Architecture, l2: float = 0.0) -> Objective:
     )
 
 
-def evaluations_per_update(how: Optimiser, architecture: Architecture, batch_size: int) -> float:
-    """Operations of an update over those of the loss with its gradient, if they are known beforehand; NaN of
-    an optimiser that searches as long as it must.
+def evaluations_per_update(how: Optimiser, layers: tuple[int, ...], batch_size: int) -> float:
+    """Operations of an update over those of the loss with its gradient, through these layers, if they are
+    known beforehand; NaN of an optimiser that searches as long as it must.
     """
     match how:
         case ConjugateGradient() | LBFGS() | HessianFree():
             return float("nan")
         case KFAC():
-            return epoch_cost(how, architecture.layers, batch_size)
+            return epoch_cost(how, layers, batch_size)
         case Muon():
-            more = orthogonalisation_flops(architecture.layers, how.ns_steps)
-            return 1 + more / backprop_flops(architecture.layers, batch_size)
+            more = orthogonalisation_flops(layers, how.ns_steps)
+            return 1 + more / backprop_flops(layers, batch_size)
     return 1.0
+
+
+def from_a_rate(inner: Trainer) -> Trainer:
+    """The trainer that starts from parameters and a learning rate."""
+
+    def init(key, started, inputs):
+        params, rate = started
+        return optax.tree.set(inner.init(key, params, inputs), step_size=rate)
+
+    return inner._replace(init=init)

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from repro.errors import TooFewCasesError
 from repro.training.compiling import compile_ahead, jitted
 from repro.training.counts import Counts
+from repro.training.labelled import Labelled
 
 NO_EPOCH = 2**32 - 1  # the address of the key that `init` gets
 
@@ -98,7 +99,7 @@ def fit(
     keys: Key[Array, " S"],
     trainer: Trainer,
     start: PyTree | Fitted,
-    inputs: Float[Array, "*seeds N V"] | Counts,
+    inputs: Float[Array, "*seeds N V"] | Counts | Labelled,
     *,
     n_epochs: int,
     batch_size: int,

@@ -55,9 +55,7 @@ class _Turn(NamedTuple):
     failed: Int[Array, " batches"]  # line searches
 
 
-def conjugate_gradient_trainer(
-    loss: Callable[[PyTree, Float[Array, "B V"]], Float[Array, ""]], how: ConjugateGradient
-) -> Trainer:
+def conjugate_gradient_trainer(loss: Callable[..., Float[Array, ""]], how: ConjugateGradient) -> Trainer:
     """Descends `loss(params, batch)` by conjugate gradients   [hinton2006code, minimize.m and backprop.m].
 
     The network's weights are one vector. The first search on a minibatch goes down the gradient g with first

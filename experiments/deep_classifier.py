@@ -1,0 +1,73 @@
+"""A classifier of five logistic hidden layers: could only stacks train it?
+
+Claim       Deep networks of logistic units could be trained only by stacking: layer by layer as RBMs or as
+            autoencoders, and not from random weights (claim C12).
+Network     784-500-500-500-500-500-10, as deep as those of glorot2010understanding, whose sigmoid units err
+            on 2.21 % without pretraining; bengio2007greedy compares such starts with three layers.
+Deviations  59. Widths, minibatches and the number of epochs are ours; the same in every arm.
+Tuning      As in experiments/classifier.py, with Adam for every arm; what is trained before the network,
+            layer by layer, has one rate for all: Adam's own, or the RBM's of 2006.
+Run         repro run deep_classifier --profile paper
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from repro.runs.config import (
+    Autoencoders,
+    Classifying,
+    Epochs,
+    Glorot,
+    He,
+    Network,
+    Pretrained,
+    StartOfClassifier,
+    Supervised,
+)
+from repro.runs.experiment import Experiment, shorter
+from repro.training.optimisers import Adam
+
+STARTS: dict[str, StartOfClassifier] = {
+    "glorot": Glorot(),
+    "relu": He(),
+    "rbm-stack": Pretrained(),
+    "autoencoder-stack": Autoencoders(),
+    "supervised-layers": Supervised(),
+}
+
+
+def arm(start: StartOfClassifier) -> Classifying:
+    """The network from this start."""
+    network = Network((500,) * 5, "relu" if isinstance(start, He) else "logistic")
+    return Classifying(
+        "mnist", network, Adam(), start=start, rates=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2), budget=Epochs(60)
+    )
+
+
+VARIANTS = {name: arm(start) for name, start in STARTS.items()}
+QUICK = ("glorot", "autoencoder-stack", "supervised-layers")
+
+
+def quick(config):
+    """Three of the arms on the 5,000 embedded digits, with narrower layers, two rates and a few epochs."""
+    if config not in [VARIANTS[variant] for variant in QUICK]:
+        return None
+    narrow = Network((100,) * 3, config.network.activation)
+    return shorter(replace(config, network=narrow, rates=config.rates[2:4], budget=Epochs(8)), pretraining=4)
+
+
+# test errors of the quick profile in per cent, as in experiments/mnist.py
+EXPECTED = dict.fromkeys(QUICK, (0.0, 100.0))
+
+
+EXPERIMENT = Experiment(
+    name="deep_classifier",
+    claim="Deep networks of logistic units can be trained by stacking alone",
+    artefact="claim C12",
+    variants=VARIANTS,
+    quick=quick,
+    expected={(variant, "test_error_percent"): limits for variant, limits in EXPECTED.items()},
+    scores=("train_error_percent", "test_error_percent"),
+    claims=("C12",),
+)
