@@ -17,13 +17,16 @@ import pandas as pd
 
 from repro.errors import UserError
 from repro.runs.config import (
+    AsStarted,
     Autoencoding,
     Flops,
     Gaussian,
     LocallyLinear,
+    Pixels,
     Pretrained,
     PrincipalComponents,
     SemanticAnalysis,
+    Transfer,
     Tuning,
     from_json,
 )
@@ -39,6 +42,7 @@ NAMES |= {"BF16_BF16_F32": "bfloat16", "BF16_BF16_F32_X6": "6 x bfloat16"}
 FACTS = {  # column: its type; what means nothing for a run is missing
     **dict.fromkeys(["experiment", "variant", "kind", "identity", "data", "device", "platform"], "string"),
     **dict.fromkeys(["start", "optimiser", "schedule", "activation", "widths"], "string"),
+    "features": "string",  # kind of those that are transferred
     **dict.fromkeys(["pretraining", "precision", "of_2006", "commit", "path"], "string"),
     **dict.fromkeys(["program", "workload", "sizes", "part", "host"], "string"),  # of timings
     **dict.fromkeys(["seed", "code_size", "n_layers", "epochs", "pretraining_epochs"], "Int64"),
@@ -213,7 +217,12 @@ def _of_run(record: Record) -> dict[str, Any]:
         "pretraining_epochs": 0,
         "pretraining": "",
     }
+    if isinstance(config, Transfer):
+        config = config.features
+        found["features"] = config.kind
     match config:
+        case Pixels():
+            return found
         case PrincipalComponents() | SemanticAnalysis() | LocallyLinear():
             return found | {"code_size": config.n_components}
         case Tuning():
@@ -233,40 +242,48 @@ def _of_run(record: Record) -> dict[str, Any]:
     )
 
 
-def widths_of(config: Autoencoding) -> str:
+def widths_of(config: Autoencoding | AsStarted) -> str:
     """The hidden layers of the encoder, as the column has them."""
     return "-".join(map(str, config.network.widths))
 
 
-def _of_network(config: Autoencoding) -> dict[str, Any]:
-    start, descent = config.start, config.optimiser
-    scale = start.scale if isinstance(start, Pretrained | Gaussian) else start.factor
+def _of_network(config: Autoencoding | AsStarted) -> dict[str, Any]:
+    start = config.start
+    begins = {
+        "start": start.kind,
+        "start_scale": start.scale if isinstance(start, Pretrained | Gaussian) else start.factor,
+        "activation": config.network.activation,
+        "widths": widths_of(config),
+        "code_size": config.network.widths[-1],
+        "n_layers": len(config.network.widths),
+        "precision": products(config),
+    }
+    return begins | (_of_finetuning(config) if isinstance(config, Autoencoding) else {})
+
+
+def _of_finetuning(config: Autoencoding) -> dict[str, Any]:
+    descent = config.optimiser
     asked = (
         {"flops_asked": config.budget.total}
         if isinstance(config.budget, Flops)
         else {"epochs_asked": config.budget.n}
     )
     return asked | {
-        "start": start.kind,
-        "start_scale": scale,
         "optimiser": descent.kind,
         "momentum": getattr(descent, "limit", getattr(descent, "momentum", None)),
         "learning_rate": getattr(descent, "learning_rate", None),
         "schedule": getattr(descent, "schedule", None),
-        "activation": config.network.activation,
-        "widths": widths_of(config),
-        "code_size": config.network.widths[-1],
-        "n_layers": len(config.network.widths),
         "l2": config.l2,
         "batch_size": config.batch_size,
         "tuned": config.tuning is not None,
-        "precision": products(config),
         "of_2006": _of_2006(config),
     }
 
 
-def products(config: Autoencoding) -> str:
+def products(config: Autoencoding | AsStarted) -> str:
     """The precision of the matrix products; where pretraining has another than fine-tuning, both."""
+    if isinstance(config, AsStarted):
+        return NAMES[config.precision]
     both = [NAMES[name] for name in (config.precision.pretraining, config.precision.finetuning)]
     return " + ".join(dict.fromkeys(both if isinstance(config.start, Pretrained) else both[1:]))
 

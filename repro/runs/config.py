@@ -239,7 +239,69 @@ class LocallyLinear:
             raise ValueError(f"n_neighbors must differ: {self.n_neighbors}")
 
 
-Config = Autoencoding | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear
+@choice
+class AsStarted:
+    """A network as its start has it, a stack of RBMs or random weights: nothing is fine-tuned."""
+
+    data: str
+    network: Network
+    start: Annotated[Start, *BY_KIND] = Pretrained()
+    precision: Matmul = "highest"  # of pretraining
+    kind: Literal["as started"] = "as started"
+
+
+@choice
+class Pixels:
+    """The inputs themselves."""
+
+    data: str
+    kind: Literal["pixels"] = "pixels"
+
+
+Features = Autoencoding | AsStarted | PrincipalComponents | Pixels
+
+
+@choice
+class Transfer:
+    """Features learnt without labels from some classes, which are to tell the other classes apart from a few
+    labelled cases of each: episodes as in [snell2017prototypical], by nearest class mean and by logistic
+    regression.
+    """
+
+    features: Annotated[Features, *BY_KIND]
+    classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=2)] = (0, 1, 2, 3, 4)
+    shots: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 5, 20)  # labelled cases of each class
+    n_queries: Count = 15  # of each class in an episode, to be classified
+    n_episodes: Count = 1000
+    # of logistic regression, to choose from: C of scikit-learn; the larger, the weaker the penalty
+    inverse_penalties: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.01, 0.1, 1, 10, 100, 1000)
+    n_episodes_to_choose: Count = 100  # of the classes learnt from, of validation cases
+    kind: Literal["transfer"] = "transfer"
+
+    def __post_init__(self) -> None:
+        """Refuse what would be tried twice, and a network that learns from what its penalty is chosen by or
+        whose length is not known beforehand.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        for name in ("classes", "shots", "inverse_penalties"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"{name} must differ: {getattr(self, name)}")
+        run = self.features
+        if isinstance(run, Autoencoding):
+            if run.learns_from != "train":
+                raise ValueError("features must learn from 'train': validation cases choose the penalty")
+            if run.tuning or not isinstance(run.budget, Epochs):
+                raise ValueError("features need a learning_rate and a budget of epochs")
+
+    @property
+    def data(self) -> str:
+        """The data set."""
+        return self.features.data
+
+
+Config = Autoencoding | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear | Transfer
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 
 

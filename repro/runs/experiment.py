@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from repro.errors import UserError
-from repro.runs.config import BY_KIND, Autoencoding, Config, Pretrained
+from repro.runs.config import BY_KIND, AsStarted, Autoencoding, Config, Pretrained
 from repro.typed import choice
 
 PROFILES = ("quick", "paper")
+Trained = TypeVar("Trained", Autoencoding, AsStarted)
 
 
 @choice
@@ -62,8 +63,8 @@ def check_profile(profile: str) -> None:
 
 
 def shorter(
-    config: Autoencoding, *, pretraining: int, first: int | None = None, batch_size: int | None = None
-) -> Autoencoding:
+    config: Trained, *, pretraining: int, first: int | None = None, batch_size: int | None = None
+) -> Trained:
     """The run with so many epochs of pretraining for each layer, and for the `first` its own, where it has
     any; for quick profiles.
     """

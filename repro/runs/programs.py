@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from repro.runs.autoencoding import autoencode
-from repro.runs.config import Autoencoding, LocallyLinear, PrincipalComponents, SemanticAnalysis, Tuning
+from repro.runs.config import (
+    Autoencoding,
+    LocallyLinear,
+    PrincipalComponents,
+    SemanticAnalysis,
+    Transfer,
+    Tuning,
+)
 from repro.runs.embedding import run_lle
 from repro.runs.linear import run_lsa, run_pca
 from repro.runs.outcome import Outcome
+from repro.runs.transfer import transfer
 from repro.runs.tuning import choose_rate
 
 PROGRAMS: dict[type, Callable[..., Outcome]] = {
@@ -17,4 +25,5 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     SemanticAnalysis: run_lsa,
     LocallyLinear: run_lle,
     Tuning: choose_rate,
+    Transfer: transfer,
 }
