@@ -7,15 +7,15 @@ from math import ceil
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from repro.errors import UserError
+from repro.evaluation.few_shot import FewShot
 from repro.models.autoencoder import Activation
 from repro.training.greedy import Pretraining
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, Muon, Nesterov, Optimiser
-from repro.typed import NotNegative, Positive, choice, in_one_line
+from repro.typed import Count, NotNegative, Positive, choice, in_one_line
 
-Count = Annotated[int, Field(ge=1)]
 BY_KIND = Field(discriminator="kind"), BeforeValidator(lambda x: {"kind": x} if isinstance(x, str) else x)
 LearnsFrom = Literal["all", "train"]  # all training cases, or those without the validation cases
 Minibatches = Literal[
@@ -263,37 +263,28 @@ Features = Autoencoding | AsStarted | PrincipalComponents | Pixels
 
 @choice
 class Transfer:
-    """Features learnt without labels from some classes, which are to tell the other classes apart from a few
-    labelled cases of each: episodes as in [snell2017prototypical], by nearest class mean and by logistic
-    regression.
-    """
+    """Features learnt without labels from some classes, which are to tell the others apart in episodes."""
 
     features: Annotated[Features, *BY_KIND]
-    classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=2)] = (0, 1, 2, 3, 4)
-    shots: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 5, 20)  # labelled cases of each class
-    n_queries: Count = 15  # of each class in an episode, to be classified
-    n_episodes: Count = 1000
-    # of logistic regression, to choose from: C of scikit-learn; the larger, the weaker the penalty
-    inverse_penalties: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.01, 0.1, 1, 10, 100, 1000)
-    n_episodes_to_choose: Count = 100  # of the classes learnt from, of validation cases
+    classes: Annotated[tuple[NonNegativeInt, ...], Field(min_length=2)] = (0, 1, 2, 3, 4)  # learnt from
+    few_shot: FewShot = FewShot()
     kind: Literal["transfer"] = "transfer"
 
     def __post_init__(self) -> None:
-        """Refuse what would be tried twice, and a network that learns from what its penalty is chosen by or
-        whose length is not known beforehand.
+        """Refuse a class named twice, and a network that learns from the cases that choose the penalty, or
+        whose length or rate is not known beforehand.
 
         Raises:
             ValueError: naming the field.
         """
-        for name in ("classes", "shots", "inverse_penalties"):
-            if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise ValueError(f"{name} must differ: {getattr(self, name)}")
-        run = self.features
-        if isinstance(run, Autoencoding):
-            if run.learns_from != "train":
-                raise ValueError("features must learn from 'train': validation cases choose the penalty")
-            if run.tuning or not isinstance(run.budget, Epochs):
-                raise ValueError("features need a learning_rate and a budget of epochs")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes must differ: {self.classes}")
+        if not isinstance(run := self.features, Autoencoding):
+            return
+        if run.learns_from != "train":
+            raise ValueError("features must learn from 'train': validation cases choose the penalty")
+        if run.tuning or not isinstance(run.budget, Epochs):
+            raise ValueError("features need a budget of epochs, and no tuning")
 
     @property
     def data(self) -> str:

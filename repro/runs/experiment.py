@@ -11,7 +11,7 @@ from repro.runs.config import BY_KIND, AsStarted, Autoencoding, Config, Pretrain
 from repro.typed import choice
 
 PROFILES = ("quick", "paper")
-Trained = TypeVar("Trained", Autoencoding, AsStarted)
+Trained = TypeVar("Trained", bound=Autoencoding | AsStarted)
 
 
 @choice

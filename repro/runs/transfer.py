@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -16,8 +15,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from repro.data.dataset import Cases, Dataset
 from repro.errors import UserError
-from repro.evaluation import few_shot
 from repro.evaluation.baselines import fit_pca
+from repro.evaluation.few_shot import Labelled, assess
 from repro.runs.autoencoding import (
     Length,
     architecture_of,
@@ -59,8 +58,8 @@ def transfer(
     that are the same for whatever features, by seed.
 
     Metrics are `error_percent_mean_<k>_shot` and `error_percent_logistic_<k>_shot`, the latter with the
-    penalty, `inverse_penalty_<k>_shot`, that was best in episodes of validation cases of the classes learnt
-    from; the curves `valid_error_percent_logistic_<k>_shot` have an entry for each that was tried.
+    penalty, `inverse_penalty_<k>_shot`, that was best in episodes of validation cases of `classes`; the
+    curves `valid_error_percent_logistic_<k>_shot` have an entry for each that was tried.
 
     Raises:
         UserError: if the cases are no images, or not of these classes and two others.
@@ -73,11 +72,12 @@ def transfer(
     ends = np.cumsum([len(cases.labels) for cases in sets])[:-1]
     codes = np.asarray(learnt.encode(np.concatenate([np.asarray(cases.inputs) for cases in sets])))
     seeds = np.asarray(jr.key_data(jax.vmap(jr.fold_in, (0, None))(keys, EPISODES))).tolist()
-    labels = data.valid.labels, data.test.labels
-    tasks = [
-        (config, seed, np.split(of_seed, ends), labels) for seed, of_seed in zip(seeds, codes, strict=True)
-    ]
-    found = Parallel(n_jobs=len(tasks))(delayed(assess)(*task) for task in tasks)  # one alone: here
+    judged = []
+    for seed, of_seed in zip(seeds, codes, strict=True):
+        train, valid, test = np.split(of_seed, ends)
+        others = Labelled(valid, data.valid.labels), Labelled(test, data.test.labels)
+        judged.append(delayed(assess)(config.few_shot, seed, train, *others))
+    found = Parallel(n_jobs=len(judged))(judged)  # one seed alone in this process
     metrics, curves = (
         {name: np.array([each[name] for each in some]) for name in some[0]}
         for some in zip(*found, strict=True)
@@ -98,30 +98,6 @@ def divided(data: Dataset, classes: tuple[int, ...]) -> Dataset:
     return replace(data, train=train, valid=valid, test=of_classes(data.test, others))
 
 
-def assess(config: Transfer, seed: list[int], features: list[np.ndarray], labels: tuple):
-    """Metrics and curves of one seed's features [N C] of training, validation and test cases; the labels are
-    those of the latter two.
-    """
-    train, *others = features
-    valid, test = (few_shot.scaled(some, train) for some in others)
-    valid_labels, test_labels = labels
-    draw = partial(few_shot.episodes, shots=max(config.shots), n_queries=config.n_queries)
-    of_choice, of_test = np.random.default_rng(seed).spawn(2)
-    choosing = draw(of_choice, valid_labels, n=config.n_episodes_to_choose)
-    testing = draw(of_test, test_labels, n=config.n_episodes)
-    metrics, curves = {}, {}
-    for k in config.shots:
-        tried = few_shot.errors_by_penalty(valid, choosing.of_shots(k), config.inverse_penalties)
-        chosen = config.inverse_penalties[int(np.argmin(tried))]
-        by_logistic = partial(few_shot.logistic, inverse_penalty=chosen)
-        curves[f"valid_error_percent_logistic_{k}_shot"] = tried
-        for name, classify in (("mean", few_shot.nearest_mean), ("logistic", by_logistic)):
-            found = few_shot.error_percent(classify, test, testing.of_shots(k))
-            metrics[f"error_percent_{name}_{k}_shot"] = found
-        metrics[f"inverse_penalty_{k}_shot"] = chosen
-    return metrics, curves
-
-
 def of_classes(cases: Cases, classes: Iterable[int]) -> Cases:
     """Those of some classes."""
     among = np.isin(cases.labels, [*classes])
@@ -130,13 +106,12 @@ def of_classes(cases: Cases, classes: Iterable[int]) -> Cases:
 
 def learn(features: Features, data: Dataset, keys, monitor: Monitor) -> Learnt:
     """Learn from the training cases."""
-    train = np.asarray(data.train.inputs)
     match features:
         case Pixels():
             return Learnt(lambda x: np.broadcast_to(x, (len(keys), *x.shape)), {}, {})
         case PrincipalComponents():
             began = time.perf_counter()
-            pca = fit_pca(train, features.n_components)
+            pca = fit_pca(np.asarray(data.train.inputs), features.n_components)
             seconds = for_each(keys, time.perf_counter() - began)
             return Learnt(lambda x: for_each(keys, pca.transform(x)), {"finetuning_seconds": seconds}, {})
     return learn_network(features, data, keys, monitor)
