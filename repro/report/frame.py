@@ -18,6 +18,7 @@ import pandas as pd
 from repro.errors import UserError
 from repro.runs.config import (
     Autoencoding,
+    ByHand,
     Flops,
     Gaussian,
     LocallyLinear,
@@ -216,6 +217,8 @@ def _of_run(record: Record) -> dict[str, Any]:
     match config:
         case PrincipalComponents() | SemanticAnalysis() | LocallyLinear():
             return found | {"code_size": config.n_components}
+        case ByHand():
+            return found | _of_classifier_by_hand(record, config)
         case Tuning():
             return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
     layers = layer_epochs(record)
@@ -231,6 +234,22 @@ def _of_run(record: Record) -> dict[str, Any]:
             "pretraining": ", ".join(map(str, each)),
         }
     )
+
+
+def _of_classifier_by_hand(record: Record, config: ByHand) -> dict[str, Any]:
+    updates = record.curves.get("updates")
+    return {
+        "epochs": n_epochs(record),
+        "epochs_asked": config.budget.n,
+        "updates": updates[-1] if updates else None,
+        "start": "he",
+        "optimiser": "sgd",
+        "momentum": config.momentum,
+        "learning_rate": config.learning_rate,
+        "activation": "relu",
+        "batch_size": config.batch_size,
+        "precision": "float64",
+    }
 
 
 def widths_of(config: Autoencoding) -> str:

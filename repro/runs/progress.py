@@ -256,7 +256,7 @@ def _where(diverged: list[int]) -> str:
 
 def _latest_error(fitted: Fitted) -> str:
     """The score of the last epoch that says most, mean over the seeds."""
-    for name in ("test_squared_error", "valid_cross_entropy", "reconstruction_error"):
+    for name in ("test_squared_error", "test_error_percent", "valid_cross_entropy", "reconstruction_error"):
         if name in fitted.curves:
             return f"{name.replace('_', ' ')} {fitted.curves[name][:, -1].mean():.4g}"
     return ""

@@ -32,6 +32,7 @@ from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import (
     SUFFICIENT,
     Autoencoding,
+    ByHand,
     Config,
     Epochs,
     Flops,
@@ -264,10 +265,10 @@ def _with_precision(config: Config, request: Request) -> Config:
 
 def _with_epochs(config: Config, request: Request) -> Config:
     """The configuration with the numbers of epochs that are requested."""
+    if isinstance(config, Autoencoding | ByHand) and request.epochs:
+        config = replace(config, budget=Epochs(request.epochs))
     if not isinstance(config, Autoencoding):
         return config
-    if request.epochs:
-        config = replace(config, budget=Epochs(request.epochs))
     n = request.pretraining_epochs
     if not isinstance(config.start, Pretrained) or n is None:
         return config
