@@ -71,7 +71,7 @@ def random_parameters(
     first, second = channels
     n_units = second * side_of_codes(side, kernel) ** 2
     shapes = [(first, 1, kernel, kernel), (second, first, kernel, kernel)]
-    fans = [*((np.prod(shape[1:]), shape[0]) for shape in shapes), (n_units, n_classes)]
+    fans = [(kernel**2, first), (first * kernel**2, second), (n_units, n_classes)]
     drawn = [initialise.he(jr.fold_in(key, depth), fan) for depth, fan in enumerate(fans)]
     filters_1, filters_2 = (x.T.reshape(shape) for x, shape in zip(drawn, shapes, strict=False))
     layers = filters_1, jnp.zeros(first), filters_2, jnp.zeros(second), drawn[-1], jnp.zeros(n_classes)

@@ -160,7 +160,7 @@ def _points(record: Record, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     has = record.curves
     if not set(names) <= set(has) or "seconds" not in has:
         return
-    waited, n = record.metrics["pretraining_seconds"] or 0.0, len(has["seconds"])
+    waited, n = record.metrics.get("pretraining_seconds") or 0.0, len(has["seconds"])
     yield {
         "epoch": 0,
         "updates": 0.0,

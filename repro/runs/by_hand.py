@@ -118,13 +118,15 @@ def start(config: ByHand, train: Pictures, key: Key[Array, ""]) -> State:
     return State((params, velocity), jax.device_get((params, optax.trace(config.momentum).init(params))))
 
 
+def falling(config: ByHand, n_cases: int) -> Callable[[int], float]:
+    """The learning rate after so many updates: it falls in a straight line, and is 0 after the last."""
+    n_updates = config.budget.n * (n_cases // config.batch_size)
+    return lambda n: config.learning_rate * (1 - n / n_updates)
+
+
 def prepared(config: ByHand, train: Pictures, test: Pictures, state: State) -> tuple[Task, float]:
     """The task, and the seconds that it took to compile."""
-    n_updates = config.budget.n * (len(train.labels) // config.batch_size)
-
-    def rate(n):
-        """It falls in a straight line, and would be 0 after the last update."""
-        return config.learning_rate * (1 - n / n_updates)
+    rate = falling(config, len(train.labels))
 
     def step(params, velocity, rate, images, labels):
         loss, gradient = jax.value_and_grad(convolutional.loss)(params, images, labels)
@@ -168,7 +170,7 @@ def one_epoch(
     return State(ours, theirs), shown
 
 
-def _timed(train: Callable, *args) -> tuple[tuple, np.ndarray, float]:
+def _timed(train: Callable, *args) -> tuple[tuple, list, float]:
     """What training comes to, the losses before each update, and the seconds that it took."""
     began = time.perf_counter()
     trained, losses = jax.device_get(train(*args))
@@ -202,7 +204,7 @@ def _error(cases: Pictures, logits: Callable) -> float:
     n, wrong = len(cases.labels), 0
     for first in range(0, n, SCORED):
         images, labels = cases.some(slice(first, first + SCORED))
-        wrong += int(np.sum(np.argmax(logits(images), axis=1) != labels))
+        wrong += int(np.sum(np.asarray(logits(images)).argmax(axis=1) != labels))
     return 100 * wrong / n
 
 
