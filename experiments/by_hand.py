@@ -1,9 +1,9 @@
 """Backprop of a convolutional network, coded by hand: "I ask people to code backpropagation for convolutional
 neural networks".
 
-Claim       Whoever codes backprop for a convolutional network once gets it exactly right: convolution,
-            rectifier, pooling, full connection and softmax [lecun1998gradient, section II] in plain NumPy,
-            repro/models/by_hand.py, against automatic differentiation
+Claim       Backprop of a convolutional network, coded by hand in plain NumPy (repro/models/by_hand.py), is
+            that of automatic differentiation: of convolution, rectifier, pooling, full connection and
+            softmax [lecun1998gradient, section II], of the whole network, and in where training leads
 Deviations  70. The network is no published one: convolutions of 8 and of 16 filters of 5 x 5, each with
                 rectifier and 2 x 2 pooling, and one full connection.
             71. Both networks compute in float64, so that what differs between them is rounding alone.

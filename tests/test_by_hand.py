@@ -247,6 +247,14 @@ def test_a_wrong_gradient_leaves_the_way(digits, monkeypatch):
     assert found["relative_error_largest"] >= found["relative_error_network"] > 1e-6
 
 
+def test_an_error_that_is_no_number_is_not_overlooked(digits, monkeypatch):
+    errors = iter([1e-16, np.nan, 1e-16, 1e-16])
+    monkeypatch.setattr("repro.runs.by_hand.relative_errors", lambda *_: {"network": next(errors)})
+    found = trained(digits)
+    assert np.isnan(found.curves["relative_error_network"][0, 0])
+    assert np.isnan(found.metrics["relative_error_largest"]).all()
+
+
 def test_the_test_digits_choose_nothing(digits, records):
     turned = Cases(digits.test.inputs, (digits.test.labels + 1) % 10)
     other = trained(replace(digits, test=turned)).curves

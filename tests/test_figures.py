@@ -44,7 +44,7 @@ from repro.runs.config import Start
 from repro.training.optimisers import Optimiser
 from repro.typed import as_json
 
-ELSEWHERE = ("fig_answer", "fig_eras", "fig_speedup", "fig_direct", "fig_starts", "fig_spread")
+ELSEWHERE = ("fig_answer", "fig_by_hand", "fig_eras", "fig_speedup", "fig_direct", "fig_starts", "fig_spread")
 FIGURES = {name: module for name, module in all_figures().items() if name not in ELSEWHERE}
 NEEDS = {  # of each figure: its experiment, and a variant without which there is less to draw
     "fig_1": ("mnist", "gaussian-cg"),

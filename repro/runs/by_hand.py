@@ -158,7 +158,7 @@ def one_epoch(
         relative_errors(state.by_hand[0], *task.train.some(members))
         for members in order[: task.config.n_checked]
     ]
-    shown = {f"relative_error_{name}": max(check[name] for check in checks) for name in checks[0]}
+    shown = {f"relative_error_{name}": np.max([check[name] for check in checks]) for name in checks[0]}
     with threadpool_limits(1):  # the products are small: threads would wait for each other
         ours, losses, shown["seconds_by_hand"] = _timed(_by_hand, task, state.by_hand, order, n_before)
     theirs, losses_jax, shown["seconds_jax"] = _timed(_by_jax, task, state.jax, order, n_before)
