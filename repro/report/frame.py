@@ -20,6 +20,7 @@ from repro.runs.config import (
     AsStarted,
     Autoencoders,
     Autoencoding,
+    ByHand,
     Classifying,
     FewLabels,
     Flops,
@@ -170,7 +171,7 @@ def _points(record: Record, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     has = record.curves
     if not set(names) <= set(has) or "seconds" not in has:
         return
-    waited, n = record.metrics["pretraining_seconds"] or 0.0, len(has["seconds"])
+    waited, n = record.metrics.get("pretraining_seconds") or 0.0, len(has["seconds"])
     yield {
         "epoch": 0,
         "updates": 0.0,
@@ -232,6 +233,8 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found
         case PrincipalComponents() | SemanticAnalysis() | LocallyLinear():
             return found | {"code_size": config.n_components}
+        case ByHand():
+            return found | _of_classifier_by_hand(record, config)
         case Tuning():
             return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
     layers = layer_epochs(record) or _layerwise(config)
@@ -247,6 +250,22 @@ def _of_run(record: Record) -> dict[str, Any]:
             "pretraining": ", ".join(map(str, each)),
         }
     )
+
+
+def _of_classifier_by_hand(record: Record, config: ByHand) -> dict[str, Any]:
+    updates = record.curves.get("updates")
+    return {
+        "epochs": n_epochs(record),
+        "epochs_asked": config.budget.n,
+        "updates": updates[-1] if updates else None,
+        "start": "he",
+        "optimiser": "sgd",
+        "momentum": config.momentum,
+        "learning_rate": config.learning_rate,
+        "activation": "relu",
+        "batch_size": config.batch_size,
+        "precision": "float64",
+    }
 
 
 def _layerwise(config: Learning | AsStarted) -> list[int]:

@@ -438,8 +438,25 @@ class Transfer:
         return self.features.data
 
 
+@choice
+class ByHand:
+    """A convolutional classifier trained by the gradients of models/by_hand.py, and beside it by JAX's, from
+    the same He start on the same minibatches, both in float64 by stochastic gradients with momentum.
+    """
+
+    data: str
+    channels: tuple[Count, Count] = (8, 16)  # filters of the two convolutions
+    kernel: Count = 5  # rows and columns of a filter
+    budget: Epochs = Epochs(4)
+    batch_size: Count = 50
+    learning_rate: Positive = 0.05  # of the first update; it falls to 0 in a straight line
+    momentum: NotNegative = 0.9
+    n_checked: Count = 10  # minibatches at the beginning of an epoch whose derivatives are compared
+    kind: Literal["by-hand"] = "by-hand"
+
+
 Learning = Autoencoding | Classifying | FewLabels  # by a network
-Config = Learning | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear | Transfer
+Config = Learning | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear | Transfer | ByHand
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 
 

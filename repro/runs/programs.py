@@ -8,9 +8,11 @@ from jaxtyping import Array, Key
 
 from repro.data.dataset import Dataset
 from repro.runs.autoencoding import autoencode
+from repro.runs.by_hand import train_by_hand
 from repro.runs.classifying import choose_stop, classify
 from repro.runs.config import (
     Autoencoding,
+    ByHand,
     Classifying,
     FewLabels,
     LocallyLinear,
@@ -43,4 +45,5 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     FewLabels: learn_from_few,
     Tuning: choose,
     Transfer: transfer,
+    ByHand: train_by_hand,
 }

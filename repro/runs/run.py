@@ -35,6 +35,7 @@ from repro.runs.config import (
     AsStarted,
     Autoencoders,
     Autoencoding,
+    ByHand,
     Classifying,
     Config,
     Epochs,
@@ -275,10 +276,10 @@ def _with_precision(config: Any, request: Request) -> Any:
 
 def _with_epochs(config: Any, request: Request) -> Any:
     """The configuration with the numbers of epochs that are requested."""
+    if isinstance(config, Learning | ByHand) and request.epochs:
+        config = replace(config, budget=Epochs(request.epochs))
     if not isinstance(config, Learning | AsStarted):
         return config
-    if request.epochs and isinstance(config, Learning):
-        config = replace(config, budget=Epochs(request.epochs))
     n, start = request.pretraining_epochs, config.start
     if isinstance(start, Autoencoders | Supervised) and n is not None:
         return replace(config, start=replace(start, layerwise=replace(start.layerwise, n_epochs=n)))
