@@ -69,5 +69,6 @@ EXPERIMENT = Experiment(
     quick=quick,
     expected={(variant, "test_error_percent"): limits for variant, limits in EXPECTED.items()},
     scores=("train_error_percent", "test_error_percent"),
+    figures=("fig_deep_classifier",),
     claims=("C12",),
 )

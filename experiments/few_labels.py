@@ -23,7 +23,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from repro.models.perceptron import Dropout
+from repro.report.frame import select
+from repro.report.verdicts import Evidence, Measured, combine
 from repro.runs.config import (
     Autoencoders,
     Classifying,
@@ -101,5 +105,23 @@ EXPERIMENT = Experiment(
     expected={(variant, "test_error_percent"): limits for variant, limits in EXPECTED.items()},
     seeds={"quick": 2, "paper": 10},
     scores=("test_error_percent", "test_error_percent_within"),
+    figures=("fig_few_labels",),
     claims=("C5",),
 )
+
+
+def gain(evidence: Evidence, n_labels: int, within: bool) -> Measured:
+    """Points of test error that learning without labels saves: the error of the best network from random
+    weights less that of the best that had learnt before, each chosen by its mean validation error.
+    """
+    return combine(np.subtract, *(_best(evidence, n_labels, within, names) for names in (DIRECT, LEARNT)))
+
+
+def _best(evidence: Evidence, n_labels: int, within: bool, names) -> Measured:
+    end = "_within" if within and n_labels < ALL else ""
+    chosen_by = "held_out_error_percent" if end else "valid_error_percent"
+    rows = select(evidence.frame.rows, experiment="few_labels", metric=chosen_by)
+    variants = [f"{n_labels}/{name}" for name in names]
+    valid = rows[rows.variant.isin(variants)].groupby("variant").value.mean()
+    best = valid.idxmin() if len(valid) else variants[0]
+    return evidence.score("few_labels", best, f"test_error_percent{end}")
