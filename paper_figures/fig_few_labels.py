@@ -30,6 +30,7 @@ LINE = ["start", "widths"]  # what the points of a line share
 SHALLOW = (0, (1, 1))  # dashes of one hidden layer
 CHOSEN = "left: rate and epoch chosen on the validation digits"
 TUNED = {"chosen on the validation digits": False, "chosen within the labels": True}
+ONE_KIND = "no gain without both kinds of start"
 ASIDE = 1.06  # times a number of labels: how far apart points of one number stand
 
 
@@ -79,14 +80,16 @@ def _gains(axes: Axes, evidence: Evidence, table: pd.DataFrame) -> None:
     axes.axhline(0, color="k", lw=0.7, zorder=0)
     look = {"color": "k", "ms": 4.5, "lw": 0.8, "capsize": 2}
     for (name, within), aside in zip(TUNED.items(), (1 / ASIDE, ASIDE), strict=True):
-        gains = {n: gain(evidence, n, within) for n in sorted(set(table.n_labels))}
-        there = {n * aside: found for n, found in gains.items() if len(found.values)}
-        means = [found.number for found in there.values()]
-        ends = np.array([found.interval for found in there.values()]).reshape(-1, 2).T
+        gains = {n * aside: gain(evidence, n, within) for n in sorted(set(table.n_labels))}
+        gains = {x: found for x, found in gains.items() if len(found.values)}
+        if not gains:
+            continue
+        means = [found.number for found in gains.values()]
+        ends = np.array([found.interval for found in gains.values()]).T
         look |= {"marker": "s", "mfc": "white", "ls": ":"} if within else {"marker": "o", "ls": "-"}
-        axes.errorbar([*there], means, np.abs(ends - means), label=name, **look)
-        if not there:
-            axes.text(0.5, 0.5, "no gain without both kinds of start", transform=axes.transAxes, ha="center")
+        axes.errorbar([*gains], means, np.abs(ends - means), label=name, **look)
+    if not axes.containers:
+        axes.text(0.5, 0.5, ONE_KIND, transform=axes.transAxes, ha="center", color=house.GREY)
     theirs = _in_print(table)
     if len(theirs):
         axes.errorbar(theirs.index, theirs, fmt="D", ms=4, mec=house.GREY, mfc="white", label="published")

@@ -69,7 +69,8 @@ def _panel(axes: Axes, frame: Frame, table: pd.DataFrame, rows: pd.DataFrame, un
         axes.plot(seeds, [y + BELOW] * len(seeds), "o", ms=2.5, mew=0, alpha=0.6, **look)
         axes.plot([score.low, score.high], [y, y], lw=1.2, **look)
         axes.plot([score.value], [y], arms.marker(score), ms=5, mew=0, **look)
-        axes.plot([score.published], [y], "|", ms=11, mew=1.5, color=house.GREY, zorder=1)
+        tick = {"ms": 11, "mew": 1.5, "zorder": 1} | look | {"color": house.GREY}
+        axes.plot([score.published], [y], "|", **tick)
         star = "*" if score.path in unfair else ""
         row = number(score.value), star, in_print(score), str(score.n)
         for column, text in zip(COLUMNS, row, strict=True):
