@@ -22,9 +22,13 @@ Run         repro run classifier --profile paper
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from repro.models.perceptron import Dropout
+from repro.report.verdicts import Claim, Condition, Evidence, Measured, combine
 from repro.runs.config import Classifying, Epochs, Gaussian, Glorot, He, Network, RelativeRates
 from repro.runs.experiment import Experiment, shorter
 from repro.training.optimisers import SGD, Adam, ConjugateGradient
@@ -86,4 +90,53 @@ EXPERIMENT = Experiment(
     scores=("train_error_percent", "test_error_percent"),
     figures=("fig_classifier",),
     claims=("C2b",),
+)
+
+
+PRETRAINED = tuple(name for name in VARIANTS if name.startswith("pretrained"))
+DIRECT = tuple(name for name in VARIANTS if name not in PRETRAINED)
+NO_WORSE, WORSE = 0.1, 0.2  # points of test error
+
+
+def best(evidence: Evidence, experiment: str, variants: Iterable[str], n_seeds: int = 5) -> Measured:
+    """The test error, in per cent, of that variant of an experiment which erred least on the validation cases
+    when it was chosen; it lacks what any of them lacks.
+    """
+    errors = {name: evidence.score(experiment, name, "test_error_percent", n_seeds) for name in variants}
+    lacks = frozenset().union(*(error.lacks for error in errors.values()))
+    chosen = {name: evidence.choice(experiment, name) for name in errors}
+    valid = {name: made.metrics["valid_error_percent"] for name, made in chosen.items() if made}
+    if not valid:
+        return Measured(np.zeros(0), lacks)
+    return errors[min(valid, key=valid.__getitem__)]._replace(lacks=lacks)
+
+
+def difference(evidence: Evidence) -> Measured:
+    """Points of test error by which the best direct arm is worse than the best pretrained one."""
+    return combine(np.subtract, *(best(evidence, "classifier", arms) for arms in (DIRECT, PRETRAINED)))
+
+
+def no_worse(evidence: Evidence) -> Iterator[Condition]:
+    """C2b, upheld."""
+    text = "best direct arm less best pretrained arm, points of test error"
+    yield Condition(text, difference(evidence), high=NO_WORSE, one_sided=True)
+
+
+def worse(evidence: Evidence) -> Iterator[Condition]:
+    """C2b, refuted."""
+    text = "best direct arm less best pretrained arm, points of test error"
+    yield Condition(text, difference(evidence), low=WORSE)
+
+
+CLAIMS = (
+    Claim(
+        key="C2b",
+        statement="For classification, too, random weights do as well as a pretrained stack",
+        upheld_if="the best direct arm, of logistic units or a modern network of the same size, errs on at "
+        f"most {NO_WORSE:g} points more of the test digits than the best pretrained arm, each chosen on "
+        "validation after equal tuning, one-sided 95 %",
+        refuted_if=f"it errs on more than {WORSE:g} points more",
+        upholding=no_worse,
+        refuting=worse,
+    ),
 )

@@ -44,8 +44,18 @@ from repro.runs.config import StartOfClassifier
 from repro.training.optimisers import Optimiser
 from repro.typed import as_json
 
-ELSEWHERE = ("fig_answer", "fig_eras", "fig_speedup", "fig_direct", "fig_starts", "fig_spread")
-ELSEWHERE += ("fig_classifier", "fig_few_labels", "fig_deep_classifier")
+ELSEWHERE = (
+    "fig_answer",
+    "fig_eras",
+    "fig_speedup",
+    "fig_direct",
+    "fig_starts",
+    "fig_spread",
+    "fig_transfer",
+    "fig_classifier",
+    "fig_few_labels",
+    "fig_deep_classifier",
+)
 FIGURES = {name: module for name, module in all_figures().items() if name not in ELSEWHERE}
 NEEDS = {  # of each figure: its experiment, and a variant without which there is less to draw
     "fig_1": ("mnist", "gaussian-cg"),

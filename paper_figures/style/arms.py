@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 MEAN_IMAGE, PCA, LSA, LLE, LOGISTIC_PCA = "mean image", "PCA", "LSA", "LLE", "logistic PCA"
+PIXELS = "pixels"
 BASELINES = {"pca": PCA, "lsa": LSA, "lle": LLE}  # by kind: nothing was trained by gradients
 COLOURS = {  # Okabe and Ito's, for colour-blind readers, and two more; tests/test_figures.py holds them apart
     "pretrained": "#0072b2",
@@ -27,6 +28,7 @@ COLOURS = {  # Okabe and Ito's, for colour-blind readers, and two more; tests/te
     LSA: "#000000",  # never beside PCA
     LLE: "#9600f0",
     MEAN_IMAGE: "#666666",
+    PIXELS: "#666666",  # never beside the mean image
 }
 MARKERS = {"cg": "o", "nag": "s", "adam": "^", "muon": "P", "kfac": "D", "hf": "v", "lbfgs": "*"}
 MARKERS |= {"sgd": "X", "momentum": "h"}

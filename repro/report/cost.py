@@ -11,8 +11,20 @@ import numpy as np
 import pandas as pd
 
 from repro.models.autoencoder import Architecture
+from repro.models.perceptron import Perceptron
 from repro.report.frame import Frame, select
-from repro.runs.config import Autoencoding, Config, Epochs, Flops, Pretrained, from_json
+from repro.runs.classifying import pretraining_flops
+from repro.runs.config import (
+    Autoencoding,
+    Classifying,
+    Config,
+    Epochs,
+    FewLabels,
+    Flops,
+    Learning,
+    Pretrained,
+    from_json,
+)
 from repro.runs.provenance import Device
 from repro.runs.run import Work, needs_a_choice
 from repro.training.descent import evaluations_per_update
@@ -31,6 +43,7 @@ SAMPLES = {  # of those of the quick profile
     "faces": (625, 6_000),
     "rcv1": (2000, 198),
 }
+N_CLASSES = 10  # of all data that are classified: digits
 PHASES = ("pretraining", "finetuning")
 # what has to agree for a recorded run to say how fast another is, the nearest first
 NEAREST = (["device", "data", "optimiser"], ["device", "data"], ["device"])
@@ -98,7 +111,7 @@ class Costs:
 
     def of_runs(self, experiment: str, config: Any, n_runs: int, operations: float | None = None) -> Cost:
         """So many runs of a configuration, at its full length or with so many operations each."""
-        if not isinstance(config, Autoencoding):
+        if not isinstance(config, Learning):
             return Cost(experiment, n_runs, 0.0, 0.0, "")
         total = n_runs * (self.operations(config) if operations is None else operations)
         rate, device = self.rates.get(config.data, (np.nan, ""))
@@ -140,11 +153,27 @@ class Costs:
         same = runs[runs.data == config.data]
         return float((runs if same.empty else same).wall_seconds.max()) if len(runs) else 0.0
 
-    def operations(self, config: Autoencoding) -> float:
+    def operations(self, config: Learning) -> float:
         """Of one run, the choice of its rate included; NaN on data of unknown size."""
+        if not isinstance(config, Autoencoding):
+            return self._of_classifier(config)
         if isinstance(config.budget, Flops):
             return config.budget.total
         return self.finetuning(config) + self.before(config)
+
+    def _of_classifier(self, config: Classifying | FewLabels) -> float:
+        """Operations of one run at its full length: all candidates, and the run once more or every fold."""
+        if (found := self._size(config)) is None:
+            return np.nan
+        n_visible, n_cases = found
+        of = Perceptron((n_visible, *config.network.widths, N_CLASSES))
+        n_times, n_shown = max(1, len(config.rates)) + 1, n_cases
+        if isinstance(config, FewLabels):
+            n_times, n_shown = len(config.rates) * (1 + config.n_folds), max(config.shown, config.n_labels)
+        each = evaluations_per_update(config.optimiser, of.sizes, config.batch_size)
+        each = each if each == each else self.evaluations(config)
+        training = n_times * config.budget.n * each * backprop_flops(of.sizes, n_shown)
+        return training + pretraining_flops(config, of, n_cases, n_cases)
 
     def pretraining(self, config: Autoencoding) -> float:
         """Operations before fine-tuning, none for random starts."""
@@ -185,11 +214,11 @@ class Costs:
         each = each if each == each else self.evaluations(config)
         return each * backprop_flops(architecture.layers, n_cases)
 
-    def _size(self, config: Autoencoding) -> tuple[int, int] | None:
+    def _size(self, config: Learning) -> tuple[int, int] | None:
         """Input units and training cases, if they are known."""
         return (SAMPLES if self.small else SIZES).get(config.data)
 
-    def evaluations(self, config: Autoencoding) -> float:
+    def evaluations(self, config: Learning) -> float:
         """Losses with gradient, or what costs as much, for each minibatch of an optimiser that searches as
         long as it must: means of its recorded runs, on these data if there are any; 1 if none is recorded.
         """

@@ -34,12 +34,12 @@ def judged(frame: Frame) -> pd.DataFrame:
     `total_flops`, of the run and of the choice of its rate together, NaN where that has no record or, an
     early one, does not say.
     """
-    runs, choices = frame.runs[frame.runs.kind != "timing"], _choices(frame)
+    runs, made = frame.runs[frame.runs.kind != "timing"], choices(frame)
     records = [frame.record(path) for path in runs.path]
-    keys = [_choice_of(record) for record in records]
+    keys = [choice_of(record) for record in records]
     return runs.assign(
-        tuning=pd.Series([_said(choices, key) for key in keys], index=runs.index, dtype="string"),
-        total_flops=[_total(choices, *both) for both in zip(keys, records, strict=True)],
+        tuning=pd.Series([_said(made, key) for key in keys], index=runs.index, dtype="string"),
+        total_flops=[_total(made, *both) for both in zip(keys, records, strict=True)],
     )
 
 
@@ -93,13 +93,13 @@ def _said(choices: dict[Key, Record], key: Key | None) -> str:
     return f"not tuned: {reason}" if reason else CHOSEN
 
 
-def _choices(frame: Frame) -> dict[Key, Record]:
-    """The records of tunings."""
+def choices(frame: Frame) -> dict[Key, Record]:
+    """The records of tunings, by what `choice_of` says of the runs that have their rate from them."""
     tunings = (record for record in frame.records.values() if record.config["kind"] == "tuning")
     return {_key(r, r.config): r for r in tunings}
 
 
-def _choice_of(record: Record) -> Key | None:
+def choice_of(record: Record) -> Key | None:
     """Which tuning a run has its rate from; None if it has none to choose, or is a tuning."""
     config = from_json(record.config) if record.config["kind"] != "timing" else None
     if not (isinstance(config, Classifying) or (isinstance(config, Autoencoding) and config.tuning)):

@@ -17,17 +17,21 @@ import pandas as pd
 
 from repro.errors import UserError
 from repro.runs.config import (
+    AsStarted,
     Autoencoders,
     Autoencoding,
+    Classifying,
     FewLabels,
     Flops,
     Gaussian,
     Learning,
     LocallyLinear,
+    Pixels,
     Pretrained,
     PrincipalComponents,
     SemanticAnalysis,
     Supervised,
+    Transfer,
     Tuning,
     from_json,
 )
@@ -43,6 +47,7 @@ NAMES |= {"BF16_BF16_F32": "bfloat16", "BF16_BF16_F32_X6": "6 x bfloat16"}
 FACTS = {  # column: its type; what means nothing for a run is missing
     **dict.fromkeys(["experiment", "variant", "kind", "identity", "data", "device", "platform"], "string"),
     **dict.fromkeys(["start", "optimiser", "schedule", "activation", "widths"], "string"),
+    "features": "string",  # kind of those that are transferred
     **dict.fromkeys(["pretraining", "precision", "of_2006", "commit", "path"], "string"),
     **dict.fromkeys(["program", "workload", "sizes", "part", "host"], "string"),  # of timings
     **dict.fromkeys(["seed", "code_size", "n_layers", "n_labels", "epochs"], "Int64"),
@@ -219,7 +224,12 @@ def _of_run(record: Record) -> dict[str, Any]:
         "pretraining_epochs": 0,
         "pretraining": "",
     }
+    if isinstance(config, Transfer):
+        config = config.features
+        found["features"] = config.kind
     match config:
+        case Pixels():
+            return found
         case PrincipalComponents() | SemanticAnalysis() | LocallyLinear():
             return found | {"code_size": config.n_components}
         case Tuning():
@@ -239,7 +249,7 @@ def _of_run(record: Record) -> dict[str, Any]:
     )
 
 
-def _layerwise(config: Learning) -> list[int]:
+def _layerwise(config: Learning | AsStarted) -> list[int]:
     """Epochs of each group of layers that learnt by backprop before the network did."""
     if not isinstance(start := config.start, Autoencoders | Supervised):
         return []
@@ -247,41 +257,51 @@ def _layerwise(config: Learning) -> list[int]:
     return [start.layerwise.n_epochs] * n_groups
 
 
-def widths_of(config: Learning) -> str:
+def widths_of(config: Learning | AsStarted) -> str:
     """The hidden layers, of an autoencoder those of the encoder, as the column has them."""
     return "-".join(map(str, config.network.widths))
 
 
-def _of_network(config: Learning) -> dict[str, Any]:
-    start, descent = config.start, config.optimiser
-    scale = start.scale if isinstance(start, Pretrained | Gaussian) else getattr(start, "factor", None)
+def _of_network(config: Learning | AsStarted) -> dict[str, Any]:
+    start, classifies = config.start, isinstance(config, Classifying | FewLabels)
+    begins = {
+        "start": start.kind,
+        "start_scale": start.scale
+        if isinstance(start, Pretrained | Gaussian)
+        else getattr(start, "factor", None),
+        "activation": config.network.activation,
+        "widths": widths_of(config),
+        "code_size": None if classifies else config.network.widths[-1],
+        "n_layers": len(config.network.widths),
+        "n_labels": config.n_labels if isinstance(config, FewLabels) else None,
+        "precision": products(config),
+    }
+    return begins | ({} if isinstance(config, AsStarted) else _of_finetuning(config))
+
+
+def _of_finetuning(config: Learning) -> dict[str, Any]:
+    descent = config.optimiser
     asked = (
         {"flops_asked": config.budget.total}
         if isinstance(config.budget, Flops)
         else {"epochs_asked": config.budget.n}
     )
     return asked | {
-        "start": start.kind,
-        "start_scale": scale,
         "optimiser": descent.kind,
         "momentum": getattr(descent, "limit", getattr(descent, "momentum", None)),
         "learning_rate": getattr(descent, "learning_rate", None),
         "schedule": getattr(descent, "schedule", None),
-        "activation": config.network.activation,
-        "widths": widths_of(config),
-        "code_size": config.network.widths[-1] if isinstance(config, Autoencoding) else None,
-        "n_layers": len(config.network.widths),
-        "n_labels": config.n_labels if isinstance(config, FewLabels) else None,
         "l2": config.l2 if isinstance(config, Autoencoding) else None,
         "batch_size": config.batch_size,
         "tuned": bool(config.tuning if isinstance(config, Autoencoding) else config.rates),
-        "precision": products(config),
         "of_2006": _of_2006(config),
     }
 
 
-def products(config: Learning) -> str:
+def products(config: Learning | AsStarted) -> str:
     """The precision of the matrix products; where pretraining has another than fine-tuning, both."""
+    if isinstance(config, AsStarted):
+        return NAMES[config.precision]
     both = [NAMES[name] for name in (config.precision.pretraining, config.precision.finetuning)]
     learnt_before = isinstance(config.start, Pretrained | Autoencoders | Supervised)
     return " + ".join(dict.fromkeys(both if learnt_before else both[1:]))

@@ -9,15 +9,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from repro.report.frame import RUN, Frame
 from repro.runs.config import (
     SUFFICIENT,
+    AsStarted,
+    Autoencoders,
     Autoencoding,
     Classifying,
     Config,
     Epochs,
     Learning,
+    Precision,
     Pretrained,
+    Supervised,
+    Transfer,
     Tuning,
     deterministic,
     from_json,
@@ -88,10 +95,11 @@ class Origins:
 
 def _about(row: Any) -> str:
     words = []
-    if row.kind == "autoencoding":
+    if row.kind in ("autoencoding", "transfer"):
         words += [f"pretrained for {row.pretraining} epochs"] if row.pretraining else []
-        words += [f"{row.epochs} epochs"]
-    words += [row.precision] if row.kind in ("autoencoding", "tuning") else []
+        words += [f"{row.epochs} epochs"] if row.epochs else []
+    networks = row.kind in ("autoencoding", "tuning", "transfer") and pd.notna(row.precision)
+    words += [row.precision] if networks else []
     return ", ".join([*words, row.device])
 
 
@@ -131,21 +139,29 @@ def _today(record: Record, experiment: Experiment | None) -> Config | None:
 
 def _request(config: Config, today: Config | None, record: Record) -> Request:
     """How to ask for what a run has otherwise than its variant has today."""
-    ran, request = config.run if isinstance(config, Tuning) else config, Request(record.profile)
-    if not (isinstance(ran, Learning) and isinstance(today, Learning)):
+    ran, now, request = _network(config), _network(today), Request(record.profile)
+    if ran is None or now is None:
         return request
-    if ran is config and isinstance(ran.budget, Epochs) and ran.budget != today.budget:
-        request = replace(request, epochs=ran.budget.n)
-    if isinstance(ran.start, Pretrained) and isinstance(today.start, Pretrained):
-        one, other = (
-            [s.n_epochs, s.first_n_epochs] for s in (ran.start.pretraining, today.start.pretraining)
-        )
+    budgets = [getattr(network, "budget", None) for network in (ran, now)]
+    own = not isinstance(config, Tuning) or isinstance(ran, Classifying)  # how long the run itself is
+    if own and isinstance(budgets[0], Epochs) and budgets[0] != budgets[1]:
+        request = replace(request, epochs=budgets[0].n)
+    if isinstance(ran.start, Pretrained) and isinstance(now.start, Pretrained):
+        one, other = ([s.n_epochs, s.first_n_epochs] for s in (ran.start.pretraining, now.start.pretraining))
         request = replace(request, pretraining_epochs=one[0]) if one != other else request
     if not _on_accelerator(record):
         return request
-    pretraining = ran.precision if isinstance(ran.start, Pretrained) else SUFFICIENT
-    precision = replace(ran.precision, pretraining=pretraining.pretraining)
+    precision = Precision(ran.precision) if isinstance(ran, AsStarted) else ran.precision
+    if not isinstance(ran.start, Pretrained | Autoencoders | Supervised):
+        precision = replace(precision, pretraining=SUFFICIENT.pretraining)
     return replace(request, precision=precision) if precision != SUFFICIENT else request
+
+
+def _network(config: Config | None) -> Learning | AsStarted | None:
+    """The one that is trained, if there is one."""
+    within = config.run if isinstance(config, Tuning) else config
+    within = within.features if isinstance(within, Transfer) else within
+    return within if isinstance(within, Learning | AsStarted) else None
 
 
 def _on_accelerator(record: Record) -> bool:

@@ -26,17 +26,21 @@ from repro.evaluation.intervals import (
     variation,
 )
 from repro.report.cost import Cost, Costs
-from repro.report.fairness import CHOSEN, UNRECORDED, judged
+from repro.report.fairness import CHOSEN, UNRECORDED, Key, choice_of, choices, judged
 from repro.report.frame import DIVERGED, Frame, layer_epochs, n_epochs, shown
 from repro.runs.config import (
     SUFFICIENT,
-    Autoencoding,
+    UNCHOSEN,
+    Classifying,
     Epochs,
+    FewLabels,
     Flops,
+    Learning,
     Precision,
     Pretrained,
     deterministic,
     from_json,
+    with_choice,
 )
 from repro.runs.record import Record
 from repro.training.greedy import Pretraining
@@ -210,18 +214,32 @@ class Evidence:
         """Where its records are."""
         return frozenset(self._paths.get((experiment, variant), []))
 
-    def score(self, experiment: str, variant: str, metric: str = "test_squared_error") -> Measured:
+    @cached_property
+    def _choices(self) -> dict[Key, Record]:
+        return choices(self.frame)
+
+    def choice(self, experiment: str, variant: str) -> Record | None:
+        """The record of what was chosen for the run that stands for a variant; None if there is none."""
+        records = self.records(experiment, variant)
+        key = choice_of(records[0]) if records else None
+        return None if key is None else self._choices.get(key)
+
+    def score(
+        self, experiment: str, variant: str, metric: str = "test_squared_error", n_seeds: int = N_SEEDS
+    ) -> Measured:
         """A metric of each seed, NaN of one that diverged; one value for all if a variant is not random."""
         records = self.records(experiment, variant)
         if not records:
-            return Measured(np.zeros(0), frozenset({self.missing(experiment, variant)}))
+            return Measured(np.zeros(0), frozenset({self.missing(experiment, variant, n_seeds)}))
         config = self.experiments[experiment].variants[variant]
-        lacks, asked = self.lacks(experiment, variant), getattr(config, "budget", None)
+        lacks, asked = self.lacks(experiment, variant, n_seeds), getattr(config, "budget", None)
         done = min((n_epochs(record) for record in records if not diverged(record)), default=inf)
         if isinstance(asked, Flops) and records[0].config["budget"] != as_json(asked):
-            lacks |= {self.lack(experiment, variant, "runs with other operations than asked for", N_SEEDS)}
+            lacks |= {self.lack(experiment, variant, "runs with other operations than asked for", n_seeds)}
+        if isinstance(config, Classifying | FewLabels):  # these stop when they are at their best
+            done = records[0].config["budget"]["n"]
         if isinstance(asked, Epochs) and done < asked.n:
-            lacks |= {self.lack(experiment, variant, f"{done} of {asked.n} epochs", N_SEEDS)}
+            lacks |= {self.lack(experiment, variant, f"{done} of {asked.n} epochs", n_seeds)}
         values = np.array([record.metrics[metric] for record in records], float)
         paths = self.paths(experiment, variant)
         return Measured(values, lacks, seeds_of(records, config), paths=paths)
@@ -279,7 +297,7 @@ def seeds_of(records: list[Record], config: Any) -> tuple[int, ...] | None:
 
 def pretrained_otherwise(record: Record, config: Any) -> bool:
     """Whether a record was pretrained in another way than its variant asks for."""
-    if not (isinstance(config, Autoencoding) and isinstance(config.start, Pretrained)):
+    if not (isinstance(config, Learning) and isinstance(config.start, Pretrained)):
         return False
     return record.config["start"].get("pretraining") != as_json(config.start.pretraining)
 
@@ -292,17 +310,18 @@ def configured_otherwise(record: Record, config: Any) -> bool:
 
 
 def _but_for_lengths(config: Any) -> Any:
-    if not isinstance(config, Autoencoding):
+    if not isinstance(config, Learning):
         return config
-    start, optimiser = config.start, config.optimiser
+    start = config.start
     if isinstance(start, Pretrained):
         start = replace(start, pretraining=Pretraining())
-    if config.tuning is not None:
-        optimiser = replace(optimiser, learning_rate=None)
     precision = Precision() if config.precision == SUFFICIENT else config.precision
-    return replace(
-        config, budget=Epochs(1), n_reports=None, start=start, optimiser=optimiser, precision=precision
-    )
+    config = replace(config, budget=Epochs(1), start=start, precision=precision)
+    if isinstance(config, FewLabels):
+        return config
+    if isinstance(config, Classifying):
+        return with_choice(config, UNCHOSEN)
+    return replace(with_choice(config, UNCHOSEN), n_reports=None)
 
 
 def combine(function: Callable[..., np.ndarray], *parts: Measured, how: How = "mean") -> Measured:

@@ -8,17 +8,17 @@ from math import ceil
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from repro.errors import UserError
+from repro.evaluation.few_shot import FewShot
 from repro.models.autoencoder import Activation
 from repro.models.perceptron import Dropout
 from repro.training.greedy import Pretraining
 from repro.training.layerwise import Layerwise
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
-from repro.typed import NotNegative, Positive, choice, in_one_line
+from repro.typed import Count, NotNegative, Positive, choice, in_one_line
 
-Count = Annotated[int, Field(ge=1)]
 BY_KIND = Field(discriminator="kind"), BeforeValidator(lambda x: {"kind": x} if isinstance(x, str) else x)
 LearnsFrom = Literal["all", "train"]  # all training cases, or those without the validation cases
 Minibatches = Literal[
@@ -385,8 +385,61 @@ class LocallyLinear:
             raise ValueError(f"n_neighbors must differ: {self.n_neighbors}")
 
 
+@choice
+class AsStarted:
+    """A network as its start has it, a stack of RBMs or random weights: nothing is fine-tuned."""
+
+    data: str
+    network: Network
+    start: Annotated[Start, *BY_KIND] = Pretrained()
+    precision: Matmul = "highest"  # of pretraining
+    kind: Literal["as started"] = "as started"
+
+
+@choice
+class Pixels:
+    """The inputs themselves."""
+
+    data: str
+    kind: Literal["pixels"] = "pixels"
+
+
+Features = Autoencoding | AsStarted | PrincipalComponents | Pixels
+
+
+@choice
+class Transfer:
+    """Features learnt without labels from some classes, which are to tell the others apart in episodes."""
+
+    features: Annotated[Features, *BY_KIND]
+    classes: Annotated[tuple[NonNegativeInt, ...], Field(min_length=2)] = (0, 1, 2, 3, 4)  # learnt from
+    few_shot: FewShot = FewShot()
+    kind: Literal["transfer"] = "transfer"
+
+    def __post_init__(self) -> None:
+        """Refuse a class named twice, and a network that learns from the cases that choose the penalty, or
+        whose length or rate is not known beforehand.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes must differ: {self.classes}")
+        if not isinstance(run := self.features, Autoencoding):
+            return
+        if run.learns_from != "train":
+            raise ValueError("features must learn from 'train': validation cases choose the penalty")
+        if run.tuning or not isinstance(run.budget, Epochs):
+            raise ValueError("features need a budget of epochs, and no tuning")
+
+    @property
+    def data(self) -> str:
+        """The data set."""
+        return self.features.data
+
+
 Learning = Autoencoding | Classifying | FewLabels  # by a network
-Config = Learning | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear
+Config = Learning | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear | Transfer
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 
 

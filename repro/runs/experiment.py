@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 from repro.errors import UserError
-from repro.runs.config import BY_KIND, Autoencoders, Config, Learning, Pretrained, Supervised
+from repro.runs.config import BY_KIND, AsStarted, Autoencoders, Config, Learning, Pretrained, Supervised
 from repro.typed import choice
 
 PROFILES = ("quick", "paper")
+Trained = TypeVar("Trained", bound=Learning | AsStarted)
 
 
 @choice
@@ -62,8 +63,8 @@ def check_profile(profile: str) -> None:
 
 
 def shorter(
-    config: Learning, *, pretraining: int, first: int | None = None, batch_size: int | None = None
-) -> Any:
+    config: Trained, *, pretraining: int, first: int | None = None, batch_size: int | None = None
+) -> Trained:
     """The run with so many epochs of pretraining for each layer, and for the `first` its own, where it has
     any; for quick profiles.
     """

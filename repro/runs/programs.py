@@ -16,12 +16,14 @@ from repro.runs.config import (
     LocallyLinear,
     PrincipalComponents,
     SemanticAnalysis,
+    Transfer,
     Tuning,
 )
 from repro.runs.embedding import run_lle
 from repro.runs.few_labels import learn_from_few
 from repro.runs.linear import run_lsa, run_pca
 from repro.runs.outcome import Outcome
+from repro.runs.transfer import transfer
 from repro.runs.tuning import choose_rate
 from repro.training.fit import UNWATCHED, Monitor
 
@@ -40,4 +42,5 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Classifying: classify,
     FewLabels: learn_from_few,
     Tuning: choose,
+    Transfer: transfer,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
 import numpy as np
@@ -32,6 +32,7 @@ from repro.runs.checkpoint import FORMAT_VERSION
 from repro.runs.config import (
     CHOICES,
     SUFFICIENT,
+    AsStarted,
     Autoencoders,
     Autoencoding,
     Classifying,
@@ -42,6 +43,7 @@ from repro.runs.config import (
     Precision,
     Pretrained,
     Supervised,
+    Transfer,
     Tuning,
     deterministic,
     from_json,
@@ -252,27 +254,30 @@ def configurations(experiment: Experiment, request: Request) -> dict[str, Config
 
 def requested(config: Config, request: Request, accelerator: bool) -> Config:
     """What a request makes of a variant's configuration, on an accelerator or on a CPU."""
+    if isinstance(config, Transfer):
+        features = _with_epochs(config.features, request)
+        return replace(config, features=_with_precision(features, request) if accelerator else features)
     config = _with_epochs(config, request)
     return _with_precision(config, request) if accelerator else config
 
 
-def _with_precision(config: Config, request: Request) -> Config:
+def _with_precision(config: Any, request: Request) -> Any:
     """The configuration with the precision that is requested of an accelerator's products, or that suffices;
     of random starts nothing is pretrained.
     """
-    if not isinstance(config, Learning):
+    if not isinstance(config, Learning | AsStarted):
         return config
     precision = request.precision or SUFFICIENT
     if not isinstance(config.start, Pretrained | Autoencoders | Supervised):
         precision = replace(precision, pretraining=Precision().pretraining)
-    return replace(config, precision=precision)
+    return replace(config, precision=precision.pretraining if isinstance(config, AsStarted) else precision)
 
 
-def _with_epochs(config: Config, request: Request) -> Config:
+def _with_epochs(config: Any, request: Request) -> Any:
     """The configuration with the numbers of epochs that are requested."""
-    if not isinstance(config, Learning):
+    if not isinstance(config, Learning | AsStarted):
         return config
-    if request.epochs:
+    if request.epochs and isinstance(config, Learning):
         config = replace(config, budget=Epochs(request.epochs))
     n, start = request.pretraining_epochs, config.start
     if isinstance(start, Autoencoders | Supervised) and n is not None:

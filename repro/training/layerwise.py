@@ -87,8 +87,9 @@ def learn_layers(
             monitor=monitor.sharing(name),
         )
         learnt = tuple(fitted.state.params[: len(group) - 1])
-        cases = climb(of, learnt, cases)
         hidden += learnt
+        if len(hidden) + 1 < len(sizes):
+            cases = climb(of, learnt, cases)
         curves[f"loss_layer{depth}"] = fitted.curves["loss"]
         seconds += float(fitted.seconds.sum())
         compile_seconds += fitted.compile_seconds
