@@ -25,8 +25,7 @@ ARMS = {
     "classifier": {"pretrained-sd": 1.25, "pretrained-cg": 1.3, "gaussian-sd": 1.9, "relu-dropout-adam": 1.1},
     "deep_classifier": {"glorot": 1.8, "relu": 1.6, "rbm-stack": 1.3, "supervised-layers": 1.7},
 }
-# errors with the labels' rate and epoch chosen on validation digits, and within the labels
-FEW = {
+FEW = {  # errors with rate and epoch chosen on the validation digits, and within the labels
     "100/rbm": (18.0, 20.0),
     "100/dbn": (17.0, 23.0),
     "100/shallow-glorot": (25.0, 24.0),
@@ -223,6 +222,12 @@ def test_gains_are_of_the_networks_that_each_way_of_choosing_takes(drawn):
     _, theirs, _ = found["published"]
     np.testing.assert_allclose(theirs, [23.98 - 18.30, 11.29 - 6.35, 1.80 - 1.27])
     np.testing.assert_allclose(ends[0], [5, 5], atol=1e-9)  # both arms differ as much between draws
+
+
+def test_the_gain_that_the_claim_asks_for_is_dotted(drawn):
+    lines = drawn["fig_few_labels"].axes[1].get_lines()
+    [dotted] = [line for line in lines if line.get_linestyle() == ":" and line.get_color() == house.GREY]
+    assert [*dotted.get_xdata()] == [100, 1000] and [*dotted.get_ydata()] == [4, 4]
 
 
 def test_one_kind_of_start_has_no_gain(tmp_path):
