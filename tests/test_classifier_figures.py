@@ -48,10 +48,15 @@ def around(mean):
     return [mean - 0.01, mean + 0.03, mean - 0.02]
 
 
+def asked(experiment, variant):
+    config = EXPERIMENTS[experiment].variants[variant]
+    assert isinstance(config, Classifying)
+    return config
+
+
 def classified(experiment, variant, errors, best=1, valid=5.0):
     """One run with these errors and the choice of its rate: the `best` of its candidates."""
-    run = EXPERIMENTS[experiment].variants[variant]
-    assert isinstance(run, Classifying)
+    run = asked(experiment, variant)
     losses = np.abs(np.arange(len(run.rates)) - best) + valid
     metrics = {f"valid_error_percent_rate_{r:g}": loss for r, loss in zip(run.rates, losses, strict=True)}
     metrics |= {"stop_at": 0.01, "valid_error_percent": valid, "valid_error_percent_mean": 90.0}
@@ -61,11 +66,11 @@ def classified(experiment, variant, errors, best=1, valid=5.0):
         yield made(experiment, variant, with_choice(run, metrics), {ERROR: error}, seed, 4)
 
 
-def few(variant, error, within, valid=None):
+def few(variant, error, within):
     """Two draws."""
     for seed, more in enumerate((0.0, 1.0)):
         metrics = {ERROR: error + more, f"{ERROR}_within": within + 2 * more}
-        metrics |= {"valid_error_percent": valid or error, "held_out_error_percent": within}
+        metrics |= {"valid_error_percent": error, "held_out_error_percent": within}
         config = EXPERIMENTS["few_labels"].variants[variant]
         yield made("few_labels", variant, config, metrics, seed, 30)
 
@@ -149,8 +154,8 @@ def test_a_row_has_the_errors_of_its_arm(experiment, drawn):
             unsure = "?" * (variant in ("rbm-stack", "supervised-layers"))
             in_print = [f"({theirs:.2f}{unsure})"] if theirs == theirs else []
             assert row == [f"{np.mean(errors):.2f}", *in_print, "3"]
-            of_start = EXPERIMENTS[experiment].variants[variant].start.kind
-            assert label.get_color() == mean.get_color() == arms.COLOURS[of_start]
+            colour = arms.COLOURS[asked(experiment, variant).start.kind]
+            assert label.get_color() == mean.get_color() == colour
             low, high = axes.get_xlim()
             assert low < min(errors) and max(errors) < high
 
