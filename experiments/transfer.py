@@ -6,10 +6,11 @@ Claim       None of the papers: the question of "one-shot or transfer learning".
             helps if that of a pretrained stack, or of one that was fine-tuned, is below that of the same
             network trained directly; learning helps if it is below that of random weights.
 Deviations  60. The network and the recipe of pretraining are those of experiments/mnist.py, with its
-                deviations; they learn from the digits 0 to 4 among 50,000, about 25,500.
+                deviations; they learn from the digits 0 to 4 among 50,000, and not among the other 10,000.
             61. Which digits are learnt from is known, but no label is used in learning features. The penalty
                 of logistic regression is chosen with labels, of the digits 0 to 4 among 10,000 validation
-                digits, in episodes of their own: for every arm, number of shots and seed, from one grid.
+                digits, in episodes of their own: for every arm, number of shots and seed, from one grid;
+                features are scaled by one number, so that the grid means the same for all.
             62. Arms are not given as many operations; the records say what each took.
 Tuning      None of features: Adam's rate is that of experiments/code_size.py, and not tuned here.
 Run         repro run transfer --profile paper

@@ -56,7 +56,7 @@ FEATURES = {
     "stack": AsStarted("x", NETWORK, START),
     "fine-tuned": ADAM,
     "random": AsStarted("x", NETWORK, Glorot()),
-    "pca": PrincipalComponents("x", 3),
+    "pca": PrincipalComponents("x", 2),  # of pictures that three span
     "pixels": Pixels("x"),
 }
 FEW = FewShot(shots=(1, 2), n_queries=2, n_episodes=6, inverse_penalties=(0.01, 1, 100), n_to_choose=4)
