@@ -1,7 +1,7 @@
 """Few labels, many digits: does what was learnt without labels help? (claim C5)
 
 Left the test error against the number of labels, a line for each network, dotted those of one hidden layer,
-all with Adam: means over n draws of the labels with the 95 % interval as a band; hollow, the published errors
+all with Adam: means over n draws of the labels with the 95 % interval as a bar; hollow, the published errors
 of one RBM and of a random start. Rate and epoch are chosen on the validation digits. Right what learning
 without labels gains: the error of the best network from random weights less that of the best that had learnt
 before, paired by draw, each the one with the lowest mean error where rate and epoch were chosen: filled, on
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from experiments import all_experiments
-from experiments.few_labels import ALL, FEW, MUCH, gain
+from experiments.few_labels import ALL, FEW, MUCH, SIZES, gain
 from paper_figures.style import arms, house, lines
 from paper_figures.style.classifying import ERROR, LEARNT, NAME, dropout
 from paper_figures.style.evidence import require, scores
@@ -33,7 +33,7 @@ CHOSEN = "left: rate and epoch chosen on the validation digits"
 ASKED = f"dotted: {MUCH:g} points, of claim C5"
 TUNED = {"chosen on the validation digits": False, "chosen within the labels": True}
 ONE_KIND = "no gain without both kinds of start"
-ASIDE = 1.06  # times a number of labels: how far apart points of one number stand
+ASIDE, APART = 1.06, 1.05  # times a number of labels: how far points of one number stand from it, and apart
 
 
 @house.style()
@@ -46,7 +46,7 @@ def draw(frame: Frame) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(11, 10))
     _errors(left, frame, table)
     _gains(right, Evidence(frame, all_experiments()), table)
-    sizes = sorted(set(table.n_labels))
+    sizes = [*SIZES, ALL]
     for axes, side in ((left, "left"), (right, "right")):
         figure.legend(
             *axes.get_legend_handles_labels(), loc=f"outside lower {side}", ncols=1 + (axes is left)
@@ -54,10 +54,10 @@ def draw(frame: Frame) -> Figure:
         axes.set(xscale="log", xlabel="labels", xlim=(0.8 * sizes[0], 1.25 * sizes[-1]))
         axes.set_xticks(sizes, [f"{n / 1000:g}k" if n >= 1000 else f"{n}" for n in sizes])
         axes.xaxis.set_minor_locator(NullLocator())
-    bands = "bands and bars: 95 % interval over the draws" if (table.n > 1).any() else ""
+    bars = "bars: 95 % interval over the draws" if (table.n > 1).any() else ""
     keys = " and ".join(table.dropna(subset="published").key.unique())
     theirs = f"hollow, on the right grey: published, {keys}" if keys else ""
-    house.head(figure, frame, about(table, CHOSEN, bands, ASKED, theirs, query(table)))
+    house.head(figure, frame, about(table, CHOSEN, bars, ASKED, theirs, query(table)))
     return figure
 
 
@@ -65,14 +65,18 @@ def _errors(axes: Axes, frame: Frame, table: pd.DataFrame) -> None:
     """A line for each network, those from random weights first, of each kind the best at the end first."""
     of_line = [own.sort_values("n_labels") for _, own in table.groupby(LINE, sort=False)]
     of_line.sort(key=lambda own: (own.start.iloc[0] in LEARNT, own.value.iloc[-1]))
-    for own in of_line:
+    for place, own in enumerate(of_line):
         first = own.iloc[0]
         dashes = SHALLOW if first.n_layers == 1 else "-"
         name = f"{arms.start(first)}{dropout(frame, first)}  {first.widths}"
         look = arms.Look(name, arms.colour(first), arms.marker(first), dashes)
-        lines.scored(axes, look, first.variant, own.n_labels, own)
+        x = own.n_labels * APART ** (place - (len(of_line) - 1) / 2)
+        spread = np.abs(own[["low", "high"]].to_numpy(float).T - own.value.to_numpy(float))
+        axes.errorbar(
+            x, own.value, spread, gid=first.variant, label=name, ms=4, mew=0, elinewidth=1, **look.line
+        )
         hollow = {"mec": look.colour, "mfc": "white", "ms": 4.5, "ls": "", "zorder": 3}
-        axes.plot(own.n_labels, own.published, marker=look.marker, **hollow)
+        axes.plot(x, own.published, marker=look.marker, **hollow)
     lines.scale_errors(axes, [*table.value, *table.published])
     axes.set_ylabel(NAME)
 
