@@ -88,6 +88,7 @@ EXPERIMENT = Experiment(
     quick=quick,
     expected={(variant, "test_error_percent"): limits for variant, limits in EXPECTED.items()},
     scores=("train_error_percent", "test_error_percent"),
+    figures=("fig_classifier",),
     claims=("C2b",),
 )
 

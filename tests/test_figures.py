@@ -40,7 +40,7 @@ from repro.data.dataset import Cases, Dataset
 from repro.errors import DataUnavailableError, RecordsMissingError, UserError
 from repro.models.autoencoder import Activation
 from repro.report.tables import figures_folder, read_published
-from repro.runs.config import Start
+from repro.runs.config import StartOfClassifier
 from repro.training.optimisers import Optimiser
 from repro.typed import as_json
 
@@ -53,6 +53,9 @@ ELSEWHERE = (
     "fig_starts",
     "fig_spread",
     "fig_transfer",
+    "fig_classifier",
+    "fig_few_labels",
+    "fig_deep_classifier",
 )
 FIGURES = {name: module for name, module in all_figures().items() if name not in ELSEWHERE}
 NEEDS = {  # of each figure: its experiment, and a variant without which there is less to draw
@@ -498,7 +501,9 @@ def test_a_start_has_one_colour_in_all_figures(frame):
 
 
 def test_every_start_and_optimiser_has_its_look():
-    starts, optimisers = ({member().kind for member in get_args(union)} for union in (Start, Optimiser))
+    starts, optimisers = (
+        {member().kind for member in get_args(union)} for union in (StartOfClassifier, Optimiser)
+    )
     assert starts <= {*arms.COLOURS} and starts == {*arms.STARTS}
     assert optimisers | {"momentum"} == {*arms.MARKERS} == {*arms.OPTIMISERS}
     assert {*get_args(Activation)} == {*arms.ACTIVATIONS}

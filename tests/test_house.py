@@ -1,6 +1,7 @@
-"""The walls of the house: imports run one way."""
+"""The walls of the house: imports run one way, and what is cited is in the references."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,13 @@ def test_the_library_imports_no_experiment_and_figures_import_no_jax():
             assert not outside & {"experiments", "paper_figures"}, path
     for path in (ROOT / "paper_figures").rglob("*.py"):
         assert not {"jax", "flax"} & {names[0] for names in imported(ast.parse(path.read_text()))}, path
+
+
+def test_what_is_cited_is_in_the_references():
+    known = set(re.findall(r"^@\w+\{(\w+),$", (ROOT / "REFERENCES.bib").read_text(), re.MULTILINE))
+    sources = [
+        path for room in ("repro", "experiments", "paper_figures") for path in (ROOT / room).rglob("*.py")
+    ]
+    sources += [ROOT / "results" / "published.csv", ROOT / "results" / "published_speeds.csv"]
+    for path in sources:
+        assert set(re.findall(r"\b[a-z]+(?:19|20)\d\d[a-z]+\b", path.read_text())) <= known, path

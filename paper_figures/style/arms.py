@@ -21,6 +21,8 @@ COLOURS = {  # Okabe and Ito's, for colour-blind readers, and two more; tests/te
     "glorot": "#e69f00",
     "sparse": "#009e73",
     "he": "#cc79a7",
+    "autoencoders": "#56b4e9",  # of classifiers, which are never beside PCA and its like
+    "supervised": "#9600f0",
     LOGISTIC_PCA: "#56b4e9",
     PCA: "#000000",
     LSA: "#000000",  # never beside PCA
@@ -31,7 +33,7 @@ COLOURS = {  # Okabe and Ito's, for colour-blind readers, and two more; tests/te
 MARKERS = {"cg": "o", "nag": "s", "adam": "^", "muon": "P", "kfac": "D", "hf": "v", "lbfgs": "*"}
 MARKERS |= {"sgd": "X", "momentum": "h"}
 STARTS = {"pretrained": "pretrained", "gaussian": "Gaussian", "fan-in": "fan-in", "glorot": "Glorot"}
-STARTS |= {"sparse": "sparse", "he": "He"}
+STARTS |= {"sparse": "sparse", "he": "He", "autoencoders": "autoencoder", "supervised": "supervised layers"}
 OPTIMISERS = {"sgd": "SGD", "momentum": "momentum", "cg": "CG", "lbfgs": "L-BFGS", "hf": "HF", "nag": "NAG"}
 OPTIMISERS |= {"adam": "Adam", "kfac": "K-FAC", "muon": "Muon"}
 ACTIVATIONS = {"logistic": "", "relu": "ReLU", "gelu": "GELU"}
@@ -57,7 +59,7 @@ def family(run: Any) -> str:
     """What decides the colour: the start, or what no start was needed for."""
     if run.kind in BASELINES:
         return BASELINES[run.kind] if run.code_size else MEAN_IMAGE
-    return LOGISTIC_PCA if run.n_layers == 1 else run.start
+    return LOGISTIC_PCA if run.n_layers == 1 and run.kind == "autoencoding" else run.start
 
 
 def optimiser(run: Any) -> str | None:
@@ -85,8 +87,12 @@ def label(run: Any) -> str:
     name = family(run)
     if name not in STARTS:
         return name
-    words = [STARTS[name], ACTIVATIONS[run.activation], OPTIMISERS[optimiser(run) or ""]]
-    return ", ".join(filter(None, words))
+    return f"{start(run)}, {OPTIMISERS[optimiser(run) or '']}"
+
+
+def start(run: Any) -> str:
+    """How a network started, and its kind of units if not logistic."""
+    return ", ".join(filter(None, [STARTS[run.start], ACTIVATIONS[run.activation]]))
 
 
 def sized(run: Any) -> str:

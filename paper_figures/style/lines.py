@@ -49,13 +49,14 @@ def scored(axes: Axes, look: Look, variant: str, x: Iterable[float], rows: pd.Da
     axes.fill_between(x, *band, alpha=0.2, lw=0, color=look.colour, gid=variant)
 
 
-def scale_errors(axes: Axes, errors: Iterable[float]) -> None:
+def scale_errors(axes: Axes, errors: Iterable[float], along: str = "y") -> None:
     """A logarithmic axis that ends a little below and above the errors; NaN does not count."""
     low, high = 0.85 * np.nanmin([*errors]), 1.15 * np.nanmax([*errors])
-    axes.set(yscale="log", ylim=(low, high))
+    axes.set(**{f"{along}scale": "log", f"{along}lim": (low, high)})
     ticks = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)
-    axes.yaxis.set(major_locator=LogLocator(subs=ticks), minor_locator=NullLocator())
-    axes.yaxis.set_major_formatter("{x:g}")
+    axis = axes.xaxis if along == "x" else axes.yaxis
+    axis.set(major_locator=LogLocator(subs=ticks), minor_locator=NullLocator())
+    axis.set_major_formatter("{x:g}")
 
 
 def scale_epochs(axes: Axes, trained: pd.DataFrame, others: Iterable[float] = ()) -> None:
