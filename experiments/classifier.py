@@ -11,12 +11,15 @@ Deviations  50. Steepest descent is what a summary of the supporting text says o
             52. Conjugate gradients: the output layer learns alone for 5 epochs, as in the authors' program,
                 then all layers for at most 60 epochs, chosen like the others' number.
             53. The modern arm has He's start, rectified linear units, dropout of .2 and .5 and Adam; no limit
-                on the norm of the weights, as srivastava2014dropout has; hidden layers as in 2006.
+                on the norm of the weights, as srivastava2014dropout has; hidden layers as in 2006. Its rates
+                are lower and its epochs twice as many, for its first choice, from the others' rates, was the
+                lowest and the last.
             54. Whether the training cross-entropy has come down to that at the best epoch is asked after
                 every epoch.
 Tuning      Every arm alike, with seed 0 for all seeds: five rates, each trained on 50,000 digits for as many
             epochs as the run has at most; rate and epoch with the fewest errors on the 10,000 validation
-            digits; trained again on 60,000 to the same training cross-entropy. A record of its own.
+            digits; trained again on 60,000 to the same training cross-entropy. A record of its own. A choice
+            is refused where the rate lies at an edge of the grid, or the epoch among the last twentieth.
 Run         repro run classifier --profile paper
 """
 
@@ -50,7 +53,14 @@ DESCENTS = {
     ),
     "adam": EVERY,
 }
-MODERN = replace(EVERY, network=Network(WIDTHS, "relu"), start=He(), dropout=Dropout())
+MODERN = replace(
+    EVERY,
+    network=Network(WIDTHS, "relu"),
+    start=He(),
+    dropout=Dropout(),
+    rates=(3e-5, 1e-4, 3e-4, 1e-3, 3e-3),
+    budget=Epochs(200),
+)
 VARIANTS = {
     **{f"pretrained-{name}": config for name, config in DESCENTS.items()},
     **{

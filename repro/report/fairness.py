@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,7 @@ from repro.runs.config import (
 from repro.runs.record import Record
 from repro.typed import as_json
 
+LATE = 0.95  # of a classifier's epochs: who is best after these might be better still after more
 ALIKE = 0.005  # candidates whose losses differ by less, relatively, have learnt nothing
 LOSSES = ("valid_cross_entropy", "valid_squared_error", "valid_error_percent")
 Key = tuple[str, ...]  # experiment, variant, data, kind of device and configuration of a tuning
@@ -44,11 +47,12 @@ def judged(frame: Frame) -> pd.DataFrame:
 
 
 def refused(record: Record) -> str:
-    """Why no rate may be chosen by this record of a tuning; empty if one may."""
+    """Why no rate, or number of epochs, may be chosen by this record of a tuning; empty if they may."""
     config, metrics = from_json(record.config), record.metrics
     assert isinstance(config, Tuning)
+    late = _late(config, metrics)
     if not (candidates := candidates_of(config)):
-        return ""
+        return late
     loss = next(name for name in LOSSES if f"{name}_rate_{candidates[0]:g}" in metrics)
     found = {rate: metrics[f"{loss}_rate_{rate:g}"] for rate in candidates}
     learnt = {rate: value for rate, value in found.items() if np.isfinite(value)}
@@ -61,7 +65,14 @@ def refused(record: Record) -> str:
         return "all candidates are alike"
     if best in (min(candidates), max(candidates)):
         return f"the best, {best:g}, lies at an edge of the grid"
-    return ""
+    return late
+
+
+def _late(config: Tuning, metrics: Mapping[str, Any]) -> str:
+    """Whether a classifier was best at the end of its epochs."""
+    if not isinstance(run := config.run, Classifying) or metrics["epochs_trained"] < LATE * run.budget.n:
+        return ""
+    return f"the best epoch, {metrics['epochs_trained']:.0f} of {run.budget.n}, lies at the end"
 
 
 def _total(choices: dict[Key, Record], key: Key | None, record: Record) -> float:
