@@ -82,11 +82,11 @@ def quick(config):
     return shorter(config, pretraining=6)
 
 
-# test errors of the quick profile in per cent, as in experiments/mnist.py
+# test errors of the quick profile in per cent, where those of eight seeds came out with room
 EXPECTED = {
-    "pretrained-sd": (0.0, 100.0),
-    "glorot-adam": (0.0, 100.0),
-    "relu-dropout-adam": (0.0, 100.0),
+    "pretrained-sd": (4.0, 8.6),
+    "glorot-adam": (6.0, 9.0),
+    "relu-dropout-adam": (5.8, 10.0),
 }
 
 

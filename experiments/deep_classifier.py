@@ -62,8 +62,8 @@ def quick(config):
     return shorter(replace(config, network=narrow, rates=config.rates[3:], budget=Epochs(8)), pretraining=4)
 
 
-# test errors of the quick profile in per cent, as in experiments/mnist.py
-EXPECTED = dict.fromkeys(QUICK, (0.0, 100.0))
+# test errors of the quick profile in per cent, where those of eight seeds came out with room
+EXPECTED = {"glorot": (5.0, 9.6), "autoencoder-stack": (5.4, 10.4), "supervised-layers": (5.2, 9.4)}
 
 
 EXPERIMENT = Experiment(

@@ -96,8 +96,13 @@ def quick(config):
     return shorter(config, pretraining=6)
 
 
-# test errors of the quick profile in per cent, as in experiments/mnist.py
-EXPECTED = dict.fromkeys(QUICK, (0.0, 100.0))
+# test errors of the quick profile in per cent, where those of eight seeds came out with room
+EXPECTED = {
+    "100/rbm": (16.5, 25.0),
+    "100/shallow-glorot": (18.5, 27.0),
+    "1000/rbm": (8.8, 14.0),
+    "1000/shallow-glorot": (9.0, 14.2),
+}
 
 
 EXPERIMENT = Experiment(

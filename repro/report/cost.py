@@ -114,7 +114,7 @@ class Costs:
         if not isinstance(config, Learning):
             return Cost(experiment, n_runs, 0.0, 0.0, "")
         total = n_runs * (self.operations(config) if operations is None else operations)
-        rate, device = self.rates.get(config.data, (np.nan, ""))
+        rate, device = self._own_rate(config.kind, config.data) or self.rates.get(config.data, (np.nan, ""))
         return Cost(experiment, n_runs, total, total / rate, device)
 
     def estimate(self, work: Work, here: Device) -> Estimate:
@@ -241,6 +241,17 @@ class Costs:
         spent = self._spent.groupby(["data", "device"])[["flops", "seconds"]].sum()
         rates = (spent.flops / spent.seconds).sort_values()
         return {data: (rate, device) for (data, device), rate in rates.items()}
+
+    def _own_rate(self, kind: str, data: str) -> tuple[float, str] | None:
+        """The same of recorded runs of a kind of classifier, all their time counted in, for much of it is not
+        spent on products; None of other runs, and if none is recorded.
+        """
+        runs = select(self.frame.runs, kind=kind, data=data).dropna(subset=["flops", "wall_seconds"])
+        if kind == "autoencoding" or runs.empty:
+            return None
+        spent = runs.groupby("device")[["flops", "wall_seconds"]].sum()
+        rates = (spent.flops / spent.wall_seconds).sort_values()
+        return float(rates.iloc[-1]), str(rates.index[-1])
 
     @cached_property
     def _spent(self) -> pd.DataFrame:
