@@ -37,6 +37,9 @@ ALL = {"60000/rbm": 1.3, "60000/shallow-glorot": 1.5}
 PUBLISHED = read_published().query("metric == @ERROR").set_index(["experiment", "variant"]).value
 
 
+ENDS = ("", "_within")  # of the metrics of each way to choose
+
+
 def made(experiment, variant, config, metrics, seed=0, n_epochs=0):
     clock = {"epochs": [*range(1, n_epochs + 1)], "seconds": [1.0] * n_epochs}
     about = as_json(config), metrics | {"flops": 1e12}, clock, None, ORIGIN
@@ -59,7 +62,12 @@ def classified(experiment, variant, errors, best=1, valid=5.0):
     run = asked(experiment, variant)
     losses = np.abs(np.arange(len(run.rates)) - best) + valid
     metrics = {f"valid_error_percent_rate_{r:g}": loss for r, loss in zip(run.rates, losses, strict=True)}
-    metrics |= {"stop_at": 0.01, "valid_error_percent": valid, "valid_error_percent_mean": 90.0}
+    metrics |= {
+        "stop_at": 0.01,
+        "epochs_trained": 4.0,
+        "valid_error_percent": valid,
+        "valid_error_percent_mean": 90.0,
+    }
     metrics |= {"learning_rate": run.rates[best]} if run.rates else {}
     yield made(experiment, variant, tuning_of(run), metrics)
     for seed, error in enumerate(errors):
@@ -71,6 +79,7 @@ def few(variant, error, within):
     for seed, more in enumerate((0.0, 1.0)):
         metrics = {ERROR: error + more, f"{ERROR}_within": within + 2 * more}
         metrics |= {"valid_error_percent": error, "held_out_error_percent": within}
+        metrics |= {f"{name}{end}": 0.001 for name in ("learning_rate", "epochs_trained") for end in ENDS}
         config = EXPERIMENTS["few_labels"].variants[variant]
         yield made("few_labels", variant, config, metrics, seed, 30)
 
