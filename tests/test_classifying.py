@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from refusal import refused
+from tiny import EXPERIMENTS
 
 from repro.data.dataset import Cases, Dataset
 from repro.errors import UserError
@@ -323,7 +324,14 @@ def test_draws_and_folds_that_cannot_be_are_one_line(data):
     random = np.random.default_rng(0)
     refused("^n_labels 32: 5 classes of 20 ", balanced, random, data.train.labels, 32)
     refused("^n_labels 105: .* a multiple of 5 up to 100$", balanced, random, data.train.labels, 105)
-    refused("^n_folds 7: 30 labels are too few", folds, 30, 5, 7)
+    refused("^n_folds 7: 30 labels of 5 classes", folds, 30, 5, 7)
+    refused("^n_folds 4: 100 labels of 10 classes", folds, 100, 10, 4)
+
+
+def test_every_variant_can_be_cut_into_its_folds():
+    few = [config for config in EXPERIMENTS["few_labels"].variants.values() if isinstance(config, FewLabels)]
+    for config in few:
+        assert {len(fold) for fold in folds(config.n_labels, 10, config.n_folds)} == {config.n_labels // 5}
 
 
 def test_who_is_chosen_by_validation_and_by_folds_has_learnt_from_all_labels(hard):

@@ -26,7 +26,7 @@ from repro.report.origins import Origins
 from repro.report.origins import command as command_of
 from repro.report.page import build, page_path
 from repro.report.verdicts import Evidence
-from repro.runs.config import SUFFICIENT, Epochs, Precision, from_json, tuning_of
+from repro.runs.config import SUFFICIENT, Epochs, Precision, from_json, tuning_of, with_choice
 from repro.runs.record import identity, load_arrays, save_records
 from repro.runs.run import Request, configurations
 
@@ -172,8 +172,9 @@ def test_commands_make_the_same_records_again(monkeypatch):
         if one.choice:
             config = tuning_of(config)
         elif repro.runs.run.needs_a_choice(config):
-            rate = from_json(first.config).optimiser.learning_rate
-            config = replace(config, optimiser=replace(config.optimiser, learning_rate=rate))
+            ran = from_json(first.config)
+            chosen = {"learning_rate": getattr(ran.optimiser, "learning_rate", None)}
+            config = with_choice(config, chosen | {"stop_at": getattr(ran, "stop_at", None)})
         made = identity(config, first.provenance["data_sha256"], first.provenance["platform"])
         assert (made == first.identity) == one.today, one.command
         assert one.choice or max(r.seed for r in records) == max(seeds)

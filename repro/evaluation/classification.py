@@ -58,9 +58,10 @@ def folds(n_labels: int, n_classes: int, n_folds: int) -> list[Int[np.ndarray, "
     """Which of `balanced` cases each fold of a cross-validation holds out, by place: as many of each class.
 
     Raises:
-        UserError: if there are more folds than cases of a class.
+        UserError: if folds cannot have as many each.
     """
-    if n_folds * n_classes > n_labels:
-        raise UserError(f"n_folds {n_folds}: {n_labels} labels are too few for it: name fewer")
+    if n_labels % (n_folds * n_classes):
+        made_of = f"{n_labels} labels of {n_classes} classes"
+        raise UserError(f"n_folds {n_folds}: {made_of} cannot be cut into so many equal folds: name fewer")
     turns = np.arange(n_labels) // n_classes
     return [np.flatnonzero(turns % n_folds == fold) for fold in range(n_folds)]

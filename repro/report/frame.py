@@ -130,14 +130,16 @@ def _name(record: Record) -> str:
 
 def shown(runs: pd.DataFrame, by: Sequence[str] = ("experiment", "variant")) -> pd.DataFrame:
     """Of the rows of each variant, or of whatever `by` tells apart, those of the one run that stands for it:
-    most epochs of fine-tuning, then most seeds, then most epochs of pretraining, then products in float32
-    throughout, then the later identity.
+    most epochs of fine-tuning (of classifiers, which stop by a rule, most that were allowed), then most
+    seeds, then most epochs of pretraining, then products in float32 throughout, then the later identity.
     """
     if runs.empty:
         return runs
     finished = runs[runs.kind != "tuning"]
-    order = finished.groupby([*dict.fromkeys([*RUN, *by])], dropna=False, sort=False).agg(
-        epochs=("epochs", "max"),
+    allowed = finished.epochs.mask(finished.kind == "classifying", finished.epochs_asked)
+    long = finished.assign(length=allowed)
+    order = long.groupby([*dict.fromkeys([*RUN, *by])], dropna=False, sort=False).agg(
+        epochs=("length", "max"),
         n=("seed", "nunique"),
         pretraining_epochs=("pretraining_epochs", "max"),
         precision=("precision", "first"),

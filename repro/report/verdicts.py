@@ -240,6 +240,10 @@ class Evidence:
             done = records[0].config["budget"]["n"]
         if isinstance(asked, Epochs) and done < asked.n:
             lacks |= {self.lack(experiment, variant, f"{done} of {asked.n} epochs", n_seeds)}
+        unstopped = sum(record.metrics.get("stopped_by_rule", 1) == 0 for record in records)
+        if unstopped:  # scored where their epochs were over
+            what = f"{unstopped} of {len(records)} seeds that the rule did not stop"
+            lacks |= {self.lack(experiment, variant, what, n_seeds)}
         values = np.array([record.metrics[metric] for record in records], float)
         paths = self.paths(experiment, variant)
         return Measured(values, lacks, seeds_of(records, config), paths=paths)
