@@ -13,7 +13,8 @@ Deviations  55. 60,000 labels have the protocol of experiments/classifier.py: ch
             57. One RBM of 1,024 units is the network of the published comparison, in which no classifier was
                 tuned and a tenth of the labels served for validation [bondarenko2017boltzmann]: its numbers
                 stand beside ours and decide nothing.
-            58. Folds hold out a fifth of the labels; who is chosen by them has learnt from all of them.
+            58. Folds hold out a fifth of the labels, and an epoch shows some of the others once more than the
+                rest; who is chosen by folds has learnt from all labels alike.
 Tuning      Six rates for every network and every draw: by the errors on 10,000 validation digits, as the
             literature did, which spends more labels on the choice than on learning; and by cross-validation
             within the labels, as who has no others must. A network whose rate lies at an edge of the grid

@@ -118,6 +118,17 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(unbroken, stopped):
     assert steps(stopped) == ["4", "5"], "the latest two are kept"
 
 
+def test_what_takes_long_to_write_is_kept_more_rarely(single_precision, tmp_path, monkeypatch):
+    monkeypatch.setattr(repro.runs.progress, "SECONDS_BETWEEN_CHECKPOINTS", 1.0)
+    with Said(tmp_path / "small").watch as watch:
+        trained(watch)
+    assert steps(tmp_path / "small") == ["5"], "the end of a phase is"
+    monkeypatch.setattr(repro.runs.progress, "LARGE", 1)
+    with Said(tmp_path / "large").watch as watch:
+        trained(watch)
+    assert steps(tmp_path / "large") == []
+
+
 def test_a_fresh_run_goes_on_from_nowhere(single_precision, tmp_path):
     _, lines = resumed(tmp_path)
     assert len(lines) == 5 and not any("goes on" in line for line in lines)

@@ -10,6 +10,7 @@ import pytest
 from refusal import refused
 from tiny import EXPERIMENTS
 
+import repro.runs.classifying
 from repro.data.dataset import Cases, Dataset
 from repro.errors import UserError
 from repro.evaluation.classification import balanced, folds, most_frequent, scores
@@ -136,6 +137,29 @@ def test_a_run_scores_the_first_epoch_whose_training_cross_entropy_is_low_enough
     for name in ("test_error_percent", "train_cross_entropy", "flops"):
         ours = [whole.curves[name][seed, epoch] for seed, epoch in enumerate(expected)]
         np.testing.assert_allclose(early.metrics[name], ours, rtol=1e-6)
+
+
+def test_a_run_may_be_longer_than_its_choice(data):
+    long = run(replace(TINY, optimiser=Adam(0.01), rates=(), budget=Epochs(12)), data)
+    stop_at = float(long.curves["train_cross_entropy"][0, 8])
+    config = replace(TINY, optimiser=Adam(0.01), rates=(), stop_at=stop_at)  # whose choice had 6 epochs
+    found, short = run(config, data).metrics, run(replace(config, longer=1), data).metrics
+    assert (found["epochs_trained"][0], found["stopped_by_rule"][0]) == (9, 1)
+    assert (short["epochs_trained"][0], short["stopped_by_rule"][0]) == (6, 0)
+    assert found["test_error_percent"][0] == long.curves["test_error_percent"][0, 8]
+
+
+def test_who_diverges_after_its_stop_has_not_diverged(data, monkeypatch):
+    train = repro.runs.classifying.train
+
+    def diverging(*args, **named):
+        return train(*args, **named)._replace(diverged=np.array([4, 1]))
+
+    config = replace(TINY, optimiser=Adam(0.03), rates=())
+    levels = run(config, data, 0, 1).curves["train_cross_entropy"]
+    monkeypatch.setattr(repro.runs.classifying, "train", diverging)
+    found = run(replace(config, stop_at=float(levels[:, 2].max())), data, 0, 1).metrics
+    np.testing.assert_array_equal(found["diverged_epoch"], [np.nan, 1])
 
 
 def test_what_is_chosen_is_the_epoch_and_rate_with_the_fewest_validation_errors(hard):
@@ -297,6 +321,16 @@ def test_operations_are_those_of_the_layers(data):
     config = replace(TINY, start=STACK, optimiser=Adam(0.03), rates=())
     spent = run(config, data).metrics["flops"][0]
     assert spent == stack_flops((16, 9, 6), 130, (2, 2)) + 6 * backprop_flops((16, 9, 6, 5), 130)
+
+
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_operations_are_those_of_layers_learnt_before(data, one_by_one):
+    how = Autoencoders(replace(LAYERWISE, one_by_one=one_by_one))
+    spent = run(replace(TINY, start=how, optimiser=Adam(0.03), rates=()), data).metrics["flops"][0]
+    climb = 2 * 16 * 9 * 130
+    one = 2 * backprop_flops((16, 9, 16), 130) + climb + 2 * backprop_flops((9, 6, 9), 130)
+    whole = 2 * backprop_flops((16, 9, 6, 9, 16), 130)
+    assert spent == (one if one_by_one else whole) + 6 * backprop_flops((16, 9, 6, 5), 130)
 
 
 # few labels

@@ -82,15 +82,24 @@ def classify(
         return config.stop_at is not None and bool((_low_enough(config, fitted)).any(axis=1).all())
 
     fitted = train(
-        config, of, layers, streams(keys).finetuning, cases["train"], measure, monitor, enough=enough
+        config,
+        of,
+        layers,
+        streams(keys).finetuning,
+        cases["train"],
+        measure,
+        monitor,
+        n_epochs=config.budget.n * (1 if config.stop_at is None else config.longer),
+        enough=enough,
     )
     low = _low_enough(config, fitted)
     ended = np.where(low.any(axis=1), low.argmax(axis=1), low.shape[1] - 1)
     each = np.arange(len(keys)), ended
     metrics = {name: fitted.curves[name][each] for name in before}
     metrics |= {f"{name}_before": np.asarray(score) for name, score in before.items()}
-    if (fitted.diverged >= 0).any():
-        metrics["diverged_epoch"] = np.where(fitted.diverged >= 0, fitted.diverged, np.nan)
+    diverged = (fitted.diverged >= 0) & (fitted.diverged <= fitted.epochs[ended])
+    if diverged.any():
+        metrics["diverged_epoch"] = np.where(diverged, fitted.diverged, np.nan)
     metrics["epochs_trained"] = fitted.epochs[ended].astype(float)
     metrics["stopped_by_rule"] = low.any(axis=1).astype(float)
     n_cases = len(cases["train"])
@@ -236,10 +245,12 @@ def train(
     measure: Callable[[Layers], dict[str, Array]],
     monitor: Monitor = UNWATCHED,
     rates: tuple[float, ...] = (),
+    n_epochs: int | None = None,
     enough: Callable[[Fitted], bool] = lambda _: False,
 ) -> Fitted:
     """Backprop through the whole network, from layers with leading axis S; with rates each of the S has one
-    of them, in turn.
+    of them, in turn. It is as long as the budget says, or another number of epochs; schedules are the
+    budget's.
     """
     n_updates = config.budget.n * (cases.shape[-2] // config.batch_size)
     descent, begun, phase = descends(config, of, n_updates, rates), layers, "fine-tuning"
@@ -253,7 +264,7 @@ def train(
             descent,
             begun,
             cases,
-            n_epochs=config.budget.n,
+            n_epochs=n_epochs or config.budget.n,
             batch_size=config.batch_size,
             measure=measure,
             enough=enough,
@@ -365,11 +376,10 @@ def pretraining_flops(
 
 def _layerwise_flops(how: Layerwise, hidden: tuple[int, ...], n_classes: int | None, n_cases: int) -> float:
     """Of training layers before the network, to classify or, without classes, to reconstruct."""
-    total = 0.0
-    for group in how.groups(hidden):
-        whole = (*group, n_classes) if n_classes else (*group, *group[-2::-1])
-        total += how.n_epochs * backprop_flops(whole, n_cases) + forward_flops(group, n_cases)
-    return total
+    groups = how.groups(hidden)
+    wholes = [(*group, n_classes) if n_classes else (*group, *group[-2::-1]) for group in groups]
+    learning = how.n_epochs * sum(backprop_flops(whole, n_cases) for whole in wholes)
+    return learning + sum(forward_flops(group, n_cases) for group in groups[:-1])
 
 
 def forward_flops(sizes: tuple[int, ...], n_cases: int) -> float:

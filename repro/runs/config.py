@@ -231,7 +231,8 @@ class Classifying:
     network: Network
     optimiser: Annotated[ConjugateGradient | FirstOrder, *BY_KIND]
     start: Annotated[StartOfClassifier, *BY_KIND] = Pretrained()
-    budget: Epochs = Epochs(100)  # at most
+    budget: Epochs = Epochs(100)  # of the choice, at most
+    longer: Count = 2  # times as many epochs, at most, for the run to come to where its choice stopped
     batch_size: Count = 100
     rates: tuple[Positive, ...] = ()  # candidates
     stop_at: NotNegative | None = None  # nats; None: still to be chosen

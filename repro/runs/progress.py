@@ -15,6 +15,7 @@ from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jax
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -26,6 +27,7 @@ from repro.training.fit import Fitted, Monitor
 
 SECONDS_BETWEEN_LINES = 10.0  # without a terminal
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
+LARGE = 2**28  # bytes of a checkpoint; those n times as large are kept after n times as many seconds alone
 PROCESSES = "processes"  # the folder beside the checkpoints that says who has worked
 LATEST = ("test_squared_error", "test_error_percent", "valid_error_percent", "valid_cross_entropy")
 LATEST += ("reconstruction_error",)  # scores that are shown, the first that there is
@@ -132,7 +134,8 @@ class Watch(Monitor):
         return fitted
 
     def epoch_done(self, phase: str, fitted: Fitted, n_epochs: int) -> None:
-        """Show where we are; keep a checkpoint now and then, and always at the end of a phase.
+        """Show where we are; keep a checkpoint now and then, and at the end of a phase unless it would take long
+        to write.
 
         Raises:
             KeyboardInterrupt: if Ctrl-C was pressed.
@@ -144,7 +147,7 @@ class Watch(Monitor):
         if finished and self.shared:
             self._close()
             keep_artefact(self.folder / FINISHED, fitted, self.process.entry())
-        elif finished or late or self.stop.is_set() or now - self.kept > SECONDS_BETWEEN_CHECKPOINTS:
+        elif late or self.stop.is_set() or self._due(fitted, finished, now - self.kept):
             self.open[0].save(fitted)
             self.process.log()
             self.kept = time.monotonic()
@@ -152,6 +155,11 @@ class Watch(Monitor):
             raise KeyboardInterrupt
         if late and not finished:
             raise OutOfTimeError
+
+    def _due(self, fitted: Fitted, finished: bool, since: float) -> bool:
+        """Whether to keep a checkpoint, so many seconds after the last one."""
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(fitted.state)) / LARGE
+        return since > SECONDS_BETWEEN_CHECKPOINTS * max(1.0, size) or (finished and size <= 1)
 
     def sharing(self, work: str) -> Watch:
         """The same, but for the artefact of this identity."""
