@@ -134,8 +134,7 @@ class Watch(Monitor):
         return fitted
 
     def epoch_done(self, phase: str, fitted: Fitted, n_epochs: int) -> None:
-        """Show where we are; keep a checkpoint now and then, and at the end of a phase unless it would take long
-        to write.
+        """Show where we are; keep a checkpoint now and then, and at the end of a phase unless it is large.
 
         Raises:
             KeyboardInterrupt: if Ctrl-C was pressed.
