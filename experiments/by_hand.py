@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from repro.report.verdicts import Claim, Condition, Evidence
+from repro.report.verdicts import Claim, Condition, Evidence, Measured
 from repro.runs.config import ByHand, Epochs
 from repro.runs.experiment import Experiment
 
@@ -55,16 +55,22 @@ EXPERIMENT = Experiment(
 )
 
 
+def error(evidence: Evidence) -> Measured:
+    """The largest relative error of a layer or of the network, of any seed."""
+    return evidence.score("by_hand", "mnist", "relative_error_largest")._replace(how="most")
+
+
+TEXT = "largest relative error of a layer or of the network, of all seeds"
+
+
 def exact(evidence: Evidence) -> Iterator[Condition]:
     """C14, upheld."""
-    error = evidence.score("by_hand", "mnist", "relative_error_largest")
-    yield Condition("largest relative error of a layer or of the network", error, high=EXACT)
+    yield Condition(TEXT, error(evidence), high=EXACT)
 
 
 def wrong(evidence: Evidence) -> Iterator[Condition]:
     """C14, refuted."""
-    error = evidence.score("by_hand", "mnist", "relative_error_largest")
-    yield Condition("largest relative error of a layer or of the network", error, low=EXACT)
+    yield Condition(TEXT, error(evidence), low=EXACT)
 
 
 CLAIMS = (
@@ -72,8 +78,8 @@ CLAIMS = (
         key="C14",
         statement="Code backprop for convolutional nets yourself once",
         upheld_if="the gradients of a convolutional network coded by hand, those of every layer and of the "
-        "whole, differ from those of automatic differentiation by a relative error ≤ 1e-6 in float64, on "
-        "real minibatches",
+        f"whole, differ from those of automatic differentiation by a relative error ≤ {EXACT:g} in float64, "
+        "on real minibatches",
         refuted_if="one differs by more",
         upholding=exact,
         refuting=wrong,

@@ -15,7 +15,9 @@ Deviations  50. Steepest descent is what a summary of the supporting text says o
                 are lower and its epochs twice as many, for its first choice, from the others' rates, was the
                 lowest and the last.
             54. Whether the training cross-entropy has come down to that at the best epoch is asked after
-                every epoch.
+                every epoch, of at most twice as many as the choice had.
+            73. Epochs are chosen, operations are not matched: what is learnt without labels comes on top, and
+                arms stop at epochs of their own. The records say what each took.
 Tuning      Every arm alike, with seed 0 for all seeds: five rates, each trained on 50,000 digits for as many
             epochs as the run has at most; rate and epoch with the fewest errors on the 10,000 validation
             digits; trained again on 60,000 to the same training cross-entropy. A record of its own. A choice

@@ -6,7 +6,8 @@ Network     784-500-500-500-500-500-10, as deep as those of glorot2010understand
             on 2.21 % without pretraining; bengio2007greedy compares such starts with three layers.
 Deviations  59. Widths, minibatches and the number of epochs are ours, the same in every arm. The records of
                 November 2026 have rates from 1e-4 and 60 epochs at most; four of their five choices lay at an
-                edge of these, so that rates are lower now and epochs more.
+                edge of these, so that rates are lower now and epochs more. Operations are not matched: layers
+                that learn before the network come on top.
 Tuning      As in experiments/classifier.py, with Adam for every arm; what is trained before the network,
             layer by layer, has one rate for all: Adam's own, or the RBM's of 2006.
 Run         repro run deep_classifier --profile paper

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from made_frames import EXPERIMENTS, evidence, record
+from made_frames import EXPERIMENTS, evidence, frame, record
 
 from experiments import all_claims, few_labels
+from repro.report.fairness import judged
 from repro.report.verdicts import rule, verdict
 from repro.runs.config import Classifying, FewLabels, tuning_of, with_choice
+from repro.training.flops import backprop_flops
 
 CLAIM = {claim.key: claim for claim in all_claims()}
 CLASSIFIER = dict.fromkeys(EXPERIMENTS["classifier"].variants, 2.0)
@@ -67,7 +69,9 @@ def test_what_a_classifier_lacks_is_named_with_its_cost():
     records = [r for r in every("classifier", CLASSIFIER) if r.variant != "glorot-sd"]
     [lack] = rule(CLAIM["C2b"], evidence(records)).lacks
     assert (lack.what, lack.variant) == ("no records", "classifier glorot-sd")
-    assert lack.cost and lack.cost.n_runs == 5 and lack.cost.operations > 1e15
+    of_epoch = backprop_flops((784, 500, 500, 2000, 10), 60_000)
+    assert lack.cost and lack.cost.n_runs == 5
+    np.testing.assert_allclose(lack.cost.operations, (5 + 5) * 100 * of_epoch), "five rates once, five runs"
     np.testing.assert_allclose(lack.cost.seconds, lack.cost.operations / 1e13 * 60), "at their own rate"
 
 
@@ -134,6 +138,27 @@ def test_c5_by_its_criteria(gains, within, expected):
 def test_c5_asks_that_the_gain_falls_with_the_number_of_labels():
     rising = {100: 4.5, 600: 5.0, 1000: 5.5, 3000: 6.0, 10_000: 6.5, 60_000: 0.2}
     assert ruling("C5", list(labelled(rising))) == "OPEN"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({}, "chosen"),
+        ({"learning_rate_within": 1e-4}, "in most draws the best rate lies at an edge of the grid"),
+        ({"epochs_trained": 60.0}, "in most draws the best epoch lies at the end"),
+        (
+            {"valid_error_percent": 91.0, "valid_error_percent_mean": 90.0},
+            "no candidate is better than the mean",
+        ),
+        ({"test_error_percent": np.nan}, "every candidate diverged"),
+    ],
+)
+def test_the_tables_say_of_few_labels_whether_most_draws_chose_fairly(wrong, said):
+    draws = [r for r in labelled(GAIN) if r.variant == "1000/dbn"]
+    judgement = said if said == "chosen" else f"not tuned: {said}"
+    for n, expected in ((10, judgement), (4, judgement if "diverged" in said else "chosen")):
+        some = [r._replace(metrics=r.metrics | wrong) if r.seed < n else r for r in draws]
+        assert {*judged(frame(some)).tuning} == {expected}
 
 
 @pytest.mark.parametrize("lacking", [{"draws": 9}, {"rate": 1e-4}, {"rate": 3e-2}, {"epoch": 58.0}])

@@ -1,5 +1,6 @@
 """Classifiers: where they start, when they stop, what is chosen and by what."""
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from refusal import refused
 from tiny import EXPERIMENTS
 
@@ -39,7 +41,7 @@ from repro.runs.config import (
     tuning_of,
     with_choice,
 )
-from repro.runs.few_labels import draw
+from repro.runs.few_labels import draw, lanes_of
 from repro.runs.programs import PROGRAMS
 from repro.training.flops import backprop_flops, stack_flops
 from repro.training.greedy import Pretraining
@@ -360,6 +362,65 @@ def test_draws_and_folds_that_cannot_be_are_one_line(data):
     refused("^n_labels 105: .* a multiple of 5 up to 100$", balanced, random, data.train.labels, 105)
     refused("^n_folds 7: 30 labels of 5 classes", folds, 30, 5, 7)
     refused("^n_folds 4: 100 labels of 10 classes", folds, 100, 10, 4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"kind": "real"}, "has no pixels in [0, 1]"),
+        ({"test": Cases(np.zeros((40, 16), np.float32), np.zeros(40, np.int32))}, "has no classes"),
+        (
+            {"test": Cases(np.zeros((40, 16), np.float32), np.arange(40, dtype=np.int32))},
+            "has test cases of classes that no training case is of",
+        ),
+    ],
+)
+@pytest.mark.parametrize("config", [replace(TINY, rates=(), optimiser=Adam(0.01)), tuning_of(TINY), FEW])
+def test_data_that_cannot_be_classified_are_one_line(data, config, wrong, says):
+    whole = f"^data: made up {re.escape(says)}, so that it cannot be classified: name mnist$"
+    refused(whole, run, config, replace(data, **wrong))
+
+
+def test_labels_may_have_gaps(data):
+    spread = {name: getattr(data, name) for name in ("train", "valid", "test")}
+    spread = {name: Cases(cases.inputs, 3 * cases.labels) for name, cases in spread.items()}
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        lanes_of(FEW, replace(data, **spread), keys(0, 1)),
+        lanes_of(FEW, data, keys(0, 1)),
+    )
+    assert perceptron(FEW, replace(data, **spread)).sizes[-1] == 13
+
+
+def test_draws_of_which_every_rate_diverges_have_diverged(data):
+    wild = replace(FEW, optimiser=SGD(), network=Network((9,), "relu"), rates=(1e18, 1e20), budget=Epochs(2))
+    found = run(wild, data, 0, 1).metrics
+    assert np.all(found["diverged_epoch"] >= 1)
+    assert np.isnan(found["test_error_percent"]).all() and np.isnan(found["learning_rate_within"]).all()
+    one = replace(wild, rates=(1e-2, 1e20))
+    assert "diverged_epoch" not in run(one, data).metrics
+
+
+@pytest.mark.parametrize(
+    ("how", "field"),
+    [
+        ({"optimiser": ConjugateGradient(), "rates": (), "dropout": Dropout()}, "dropout"),
+        (
+            {"optimiser": ConjugateGradient(), "rates": (), "relative_rates": RelativeRates(0.1)},
+            "relative_rates",
+        ),
+        ({"n_alone": 2}, "n_alone"),
+    ],
+)
+def test_a_classifier_that_would_not_do_what_it_says_is_refused(how, field):
+    with pytest.raises(ValidationError, match=f"{field}: leave it out"):
+        replace(TINY, **how)
+
+
+def test_layers_learn_for_an_epoch_at_least():
+    for name in ("n_epochs", "batch_size"):
+        with pytest.raises(ValidationError, match=name):
+            Layerwise(**{name: 0})
 
 
 def test_every_variant_can_be_cut_into_its_folds():

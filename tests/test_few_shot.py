@@ -7,9 +7,9 @@ from refusal import refused
 from scipy.optimize import minimize
 
 from repro.evaluation.few_shot import (
+    Encoded,
     Episodes,
     FewShot,
-    Labelled,
     assess,
     episodes,
     error_percent,
@@ -57,7 +57,7 @@ def test_what_cannot_be_tried_is_refused(of, tried):
 
 @pytest.fixture
 def task():
-    """Labelled cases of three classes that overlap, and forty to be classified."""
+    """Encoded cases of three classes that overlap, and forty to be classified."""
     draw = np.random.default_rng(4).normal
     return draw(size=(3, 6, 5)) + draw(size=(3, 1, 5)), draw(size=(40, 5))
 
@@ -119,7 +119,7 @@ def test_the_error_is_the_share_of_queries_that_get_another_class():
 def features(seed, labels, noise=1.0):
     """Four numbers of each case, classes apart along all of them."""
     draw = np.random.default_rng(seed).normal
-    return Labelled(draw(size=(8, 4))[labels] + noise * draw(size=(len(labels), 4)), labels)
+    return Encoded(draw(size=(8, 4))[labels] + noise * draw(size=(len(labels), 4)), labels)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_the_penalty_is_the_best_of_those_tried_and_the_first_of_equals(known):
 
 def test_no_test_label_and_no_test_case_chooses(known):
     choosing, testing = known
-    others = Labelled(testing.values[::-1], np.random.default_rng(9).permutation(testing.labels))
+    others = Encoded(testing.values[::-1], np.random.default_rng(9).permutation(testing.labels))
     (metrics, tried), (swapped, retried) = judged(known), judged((choosing, others))
     assert tried == retried
     for name, value in metrics.items():

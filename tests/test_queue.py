@@ -23,6 +23,7 @@ from repro.runs.provenance import Device
 from repro.runs.queue import Planned, Queue, plan, work_off
 from repro.runs.record import load_record
 from repro.runs.run import Request, Session, Work, loader, missing, records, run
+from repro.training.flops import backprop_flops
 
 HERE = Device("abacus", "cpu")
 TINY = tiny(MNIST)
@@ -284,6 +285,38 @@ def test_rates_are_those_of_the_nearest_device(device, taken):
     curves = {"evaluations": [1.0]}
     both = [record._replace(curves=record.curves | curves) for record in both]
     assert Costs(frame(*both)).estimate(work("mnist", "gaussian-cg"), device).devices == {taken}
+
+
+def test_a_classifier_takes_its_operations_at_the_rate_of_its_kind_and_pretraining_and_choice_count_once():
+    name = "pretrained-adam"
+    config = EXPERIMENTS["classifier"].variants[name]
+    slow = runs("classifier", name, seeds=1, flops=6e13, test_error_percent=1.0)
+    fast = runs("classifier", name, seeds=1, flops=6e15, test_error_percent=1.0, device="another")
+    costs = Costs(frame(*slow, *fast))
+    first, second = (costs.estimate(work("classifier", name, (n,)), HERE) for n in (0, 1))
+    [shared] = [seconds for part, seconds in first.parts.items() if part[0] == "pretraining"]
+    assert shared == pytest.approx(costs.pretraining(config) / 1e12)
+    assert first.parts["choice", "classifier", name] == pytest.approx(costs.choosing(config) / 1e12)
+    of_epoch = backprop_flops((784, 500, 500, 2000, 10), 60_000)
+    assert costs.choosing(config) == pytest.approx(5 * 100 * of_epoch)
+    assert sum(first.parts.values()) == pytest.approx(costs.operations(config) / 1e12)
+    assert sum((first.parts | second.parts).values()) == pytest.approx(
+        (costs.choosing(config) + 2 * (100 * of_epoch + costs.pretraining(config))) / 1e12
+    ), "the choice starts from what seed 0 has pretrained"
+    assert first.devices == {"abacus"} and first.first == pytest.approx(shared)
+
+
+def test_what_is_not_counted_takes_as_long_as_its_like_took_here():
+    took = {"abacus": 879.0, "another": 12.0}
+    of_each = [
+        record._replace(provenance=record.provenance | {"wall_seconds": took[device]})
+        for device in took
+        for record in runs("by_hand", "mnist", test_error_percent=1.0, device=device)
+    ]
+    costs = Costs(frame(*of_each))
+    assert sum(costs.estimate(work("by_hand", "mnist", (0, 1)), HERE).parts.values()) == 2 * 879.0
+    cost = costs.of_runs("by_hand", EXPERIMENTS["by_hand"].variants["mnist"], 3)
+    assert (cost.seconds, cost.device) == (3 * 879.0, "abacus")
 
 
 def test_without_records_no_time_is_known():

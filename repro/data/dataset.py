@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 from scipy.sparse import csr_array, vstack
 
+from repro.errors import UserError
 from repro.shapes import VisibleKind
 
 OWN = "own"  # the source of data that a user brings
@@ -55,3 +56,17 @@ class Dataset:
         if isinstance(self.train.inputs, csr_array):
             return Cases(csr_array(vstack([self.train.inputs, self.valid.inputs])), labels)
         return Cases(np.concatenate([self.train.inputs, np.asarray(self.valid.inputs)]), labels)
+
+
+def check_classes(data: Dataset) -> None:
+    """Refuse data that a network of binary visible units cannot learn to classify.
+
+    Raises:
+        UserError: naming what is wrong.
+    """
+    unknown = {*data.test.labels.tolist()} - {*data.train.labels.tolist()}
+    wrong = "has no classes" if not data.labelled else ""
+    wrong = wrong or ("has test cases of classes that no training case is of" if unknown else "")
+    wrong = "has no pixels in [0, 1]" if data.kind != "binary" else wrong
+    if wrong:
+        raise UserError(f"data: {data.name} {wrong}, so that it cannot be classified: name mnist")

@@ -12,9 +12,20 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.manifold import LocallyLinearEmbedding
 from sklearn.preprocessing import normalize
 
+from repro.errors import UserError
+
 
 def fit_pca(train: Float[np.ndarray, "N V"], n_components: int) -> PCA:
-    """Exact principal components of the centred training data, computed in float64."""
+    """Exact principal components of the centred training data, computed in float64.
+
+    Raises:
+        UserError: if there are not so many.
+    """
+    if n_components > min(train.shape):
+        cases = f"{len(train)} cases of {train.shape[1]} pixels"
+        raise UserError(
+            f"n_components {n_components} is more than {cases} have: name up to {min(train.shape)}"
+        )
     return PCA(n_components, svd_solver="covariance_eigh").fit(train.astype(np.float64))
 
 

@@ -43,7 +43,7 @@ class FewShot:
                 raise ValueError(f"{name} must differ: {getattr(self, name)}")
 
 
-class Labelled(NamedTuple):
+class Encoded(NamedTuple):
     """Features of some cases, with their classes."""
 
     values: Float[np.ndarray, "N C"]
@@ -125,15 +125,15 @@ def assess(
     how: FewShot,
     seed: Sequence[int],
     learnt_from: Float[np.ndarray, "M C"],
-    choosing: Labelled,
-    testing: Labelled,
+    choosing: Encoded,
+    testing: Encoded,
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Errors by name and what was chosen; and the errors of all that it was chosen from.
 
     Episodes depend on seed and labels alone: they are the same for whatever features.
     """
 
-    def task(rng: np.random.Generator, cases: Labelled, n: int):
+    def task(rng: np.random.Generator, cases: Encoded, n: int):
         drawn = episodes(rng, cases.labels, n=n, shots=max(how.shots), n_queries=how.n_queries)
         return scaled(cases.values, learnt_from), drawn
 

@@ -15,6 +15,7 @@ from repro.models.perceptron import Perceptron
 from repro.report.frame import Frame, select
 from repro.runs.classifying import pretraining_flops
 from repro.runs.config import (
+    Autoencoders,
     Autoencoding,
     Classifying,
     Config,
@@ -23,6 +24,8 @@ from repro.runs.config import (
     Flops,
     Learning,
     Pretrained,
+    Supervised,
+    Transfer,
     from_json,
 )
 from repro.runs.provenance import Device
@@ -55,7 +58,7 @@ class Cost(NamedTuple):
 
     experiment: str
     n_runs: int
-    operations: float  # of their matrix products, pretraining and the choice of a rate included
+    operations: float  # of a network's matrix products, pretraining and one choice of a rate included
     seconds: float  # an estimate; NaN if no run on these data is recorded
     device: str  # the recorded runs whose rate it is at
 
@@ -110,11 +113,18 @@ class Costs:
     small: bool = False  # whether it is runs of the quick profile that are asked about
 
     def of_runs(self, experiment: str, config: Any, n_runs: int, operations: float | None = None) -> Cost:
-        """So many runs of a configuration, at its full length or with so many operations each."""
+        """So many runs of a configuration, at its full length, a rate chosen once for all of them; or with so
+        many operations each.
+        """
         if not isinstance(config, Learning):
-            return Cost(experiment, n_runs, 0.0, 0.0, "")
-        total = n_runs * (self.operations(config) if operations is None else operations)
-        rate, device = self._own_rate(config.kind, config.data) or self.rates.get(config.data, (np.nan, ""))
+            seconds, device = self._longest(config)
+            return Cost(experiment, n_runs, 0.0, n_runs * seconds, device)
+        if operations is None:
+            once = self.choosing(config)
+            total = once + n_runs * (self.operations(config) - once)
+        else:
+            total = n_runs * operations
+        rate, device = self._own_rate(config) or self.rates.get(config.data, (np.nan, ""))
         return Cost(experiment, n_runs, total, total / rate, device)
 
     def estimate(self, work: Work, here: Device) -> Estimate:
@@ -124,9 +134,11 @@ class Costs:
         """
         config, n = work.config, len(work.seeds)
         own = "run", work.experiment.name, work.variant, work.seeds
+        if isinstance(config, Classifying | FewLabels):
+            return self._of_classifiers(work, config, here)
         if not isinstance(config, Autoencoding):
-            longest = self._longest(config)  # of work that leaves no checkpoint
-            return Estimate({own: longest}, longest, frozenset())
+            longest, device = self._longest(config, here)
+            return Estimate({own: n * longest}, n * longest, frozenset({device} - {""}))
         near = self._nearest[here, config.data, config.optimiser.kind]
         like = config.data, config.network, config.batch_size
         trained = "pretraining", config.start, config.precision.pretraining, *like[:2]
@@ -144,44 +156,72 @@ class Costs:
             first = n * pretraining / config.start.pretraining.n_epochs
         return Estimate(parts, near.compiling + first, near.devices)
 
-    def _longest(self, config: Config) -> float:
-        """Seconds that a run of this kind has ever taken, on the same data if there are any; none if no such
-        run is recorded, for PCA and LSA take moments.
+    def _of_classifiers(self, work: Work, config: Classifying | FewLabels, here: Device) -> Estimate:
+        """Seconds by the rate of recorded runs of the kind, in which all their time is counted."""
+        rate, device = self._own_rate(config, here) or (np.nan, "")
+        own = "run", work.experiment.name, work.variant, work.seeds
+        before = self.pretraining(config) / rate
+        training = (self.operations(config) - self.choosing(config)) / rate - before
+        parts: dict[Hashable, float] = {own: len(work.seeds) * training}
+        first = parts[own] / config.budget.n
+        layers = "pretraining", config.start, config.precision.pretraining, config.data, config.network
+        if before:
+            parts[(*layers, work.seeds)] = first = len(work.seeds) * before
+        if needs_a_choice(config):
+            again = before if isinstance(config.start, Supervised) else 0.0
+            parts["choice", *own[1:3]] = self.choosing(config) / rate - again
+            if before:
+                parts[(*layers, "to choose", (0,)) if again else (*layers, (0,))] = before
+        return Estimate(parts, first, frozenset({device} - {""}))
+
+    def _longest(self, config: Config, here: Device | None = None) -> tuple[float, str]:
+        """The most seconds that a run of this kind has taken, and the device: on this one, on the same data,
+        of the same features, if there are any; none if no such run is recorded, for PCA and LSA take moments.
         """
-        runs = self.frame.runs
-        runs = runs[(runs.kind == config.kind) & runs.wall_seconds.notna()]
-        same = runs[runs.data == config.data]
-        return float((runs if same.empty else same).wall_seconds.max()) if len(runs) else 0.0
+        runs = select(self.frame.runs, kind=config.kind).dropna(subset="wall_seconds")
+        alike = {"data": config.data, "device": here and here.name}
+        if isinstance(config, Transfer):
+            alike["features"] = config.features.kind
+        for name, value in alike.items():
+            same = select(runs, **{name: value})
+            runs = same if len(same) else runs
+        if runs.empty:
+            return 0.0, ""
+        longest = runs.loc[runs.wall_seconds.idxmax()]
+        return float(longest.wall_seconds), str(longest.device)
 
     def operations(self, config: Learning) -> float:
         """Of one run, the choice of its rate included; NaN on data of unknown size."""
         if not isinstance(config, Autoencoding):
-            return self._of_classifier(config)
+            n_times = 1 if isinstance(config, Classifying) else len(config.rates) * (1 + config.n_folds)
+            training = n_times * config.budget.n * self._epoch(config)
+            return training + self.pretraining(config) + self.choosing(config)
         if isinstance(config.budget, Flops):
             return config.budget.total
         return self.finetuning(config) + self.before(config)
 
-    def _of_classifier(self, config: Classifying | FewLabels) -> float:
-        """Operations of one run at its full length: all candidates, and the run once more or every fold."""
-        if (found := self._size(config)) is None:
-            return np.nan
-        n_visible, n_cases = found
-        of = Perceptron((n_visible, *config.network.widths, N_CLASSES))
-        n_times, n_shown = max(1, len(config.rates)) + 1, n_cases
-        if isinstance(config, FewLabels):
-            n_times, n_shown = len(config.rates) * (1 + config.n_folds), max(config.shown, config.n_labels)
-        each = evaluations_per_update(config.optimiser, of.sizes, config.batch_size)
-        each = each if each == each else self.evaluations(config)
-        training = n_times * config.budget.n * each * backprop_flops(of.sizes, n_shown)
-        return training + pretraining_flops(config, of, n_cases, n_cases)
+    def choosing(self, config: Learning) -> float:
+        """Operations of choosing a rate, or how long a classifier learns, beforehand; and of a pretraining of
+        its own, where the run cannot take the choice's.
+        """
+        if isinstance(config, FewLabels):  # choose while they learn
+            return 0.0
+        if isinstance(config, Autoencoding):
+            return self.before(config) - self.pretraining(config)
+        own = self.pretraining(config) if isinstance(config.start, Supervised) else 0.0
+        return own + max(1, len(config.rates)) * config.budget.n * self._epoch(config)
 
-    def pretraining(self, config: Autoencoding) -> float:
+    def pretraining(self, config: Learning) -> float:
         """Operations before fine-tuning, none for random starts."""
         start, size = config.start, self._size(config)
+        if size is None and isinstance(start, Pretrained | Autoencoders | Supervised):
+            return np.nan
+        if not isinstance(config, Autoencoding):
+            n_visible, n_cases = size or (0, 0)
+            n_labelled = config.n_labels if isinstance(config, FewLabels) else n_cases
+            return pretraining_flops(config, self._perceptron(config, n_visible), n_cases, n_labelled)
         if not isinstance(start, Pretrained):
             return 0.0
-        if size is None:
-            return np.nan
         of_layers = [start.pretraining.n_epochs] * len(config.network.widths)
         of_layers[0] = start.pretraining.first_n_epochs or of_layers[0]
         sizes = (size[0], *config.network.widths)
@@ -204,15 +244,22 @@ class Costs:
         twice = 2 if config.tuning and config.learns_from == "all" else 1
         return twice * self.pretraining(config) + self.choice(config)
 
-    def _epoch(self, config: Autoencoding) -> float:
+    def _epoch(self, config: Learning) -> float:
         """Operations of an epoch of fine-tuning."""
         if (found := self._size(config)) is None:
             return np.nan
         n_visible, n_cases = found
-        architecture = Architecture((n_visible, *config.network.widths))
-        each = evaluations_per_update(config.optimiser, architecture.layers, config.batch_size or n_cases)
+        if isinstance(config, Autoencoding):
+            layers = Architecture((n_visible, *config.network.widths)).layers
+        else:
+            layers = self._perceptron(config, n_visible).sizes
+        each = evaluations_per_update(config.optimiser, layers, config.batch_size or n_cases)
         each = each if each == each else self.evaluations(config)
-        return each * backprop_flops(architecture.layers, n_cases)
+        n_shown = max(config.shown, config.n_labels) if isinstance(config, FewLabels) else n_cases
+        return each * backprop_flops(layers, n_shown)
+
+    def _perceptron(self, config: Classifying | FewLabels, n_visible: int) -> Perceptron:
+        return Perceptron((n_visible, *config.network.widths, N_CLASSES))
 
     def _size(self, config: Learning) -> tuple[int, int] | None:
         """Input units and training cases, if they are known."""
@@ -242,13 +289,17 @@ class Costs:
         rates = (spent.flops / spent.seconds).sort_values()
         return {data: (rate, device) for (data, device), rate in rates.items()}
 
-    def _own_rate(self, kind: str, data: str) -> tuple[float, str] | None:
+    def _own_rate(self, config: Learning, here: Device | None = None) -> tuple[float, str] | None:
         """The same of recorded runs of a kind of classifier, all their time counted in, for much of it is not
-        spent on products; None of other runs, and if none is recorded.
+        spent on products: on this device or its kind, if there are any. None of other runs, and if none is
+        recorded.
         """
-        runs = select(self.frame.runs, kind=kind, data=data).dropna(subset=["flops", "wall_seconds"])
-        if kind == "autoencoding" or runs.empty:
+        runs = select(self.frame.runs, kind=config.kind).dropna(subset=["flops", "wall_seconds"])
+        if isinstance(config, Autoencoding) or runs.empty:
             return None
+        alike = {"device": here.name, "platform": here.platform} if here else {}
+        nearest = (select(runs, **{name: value}) for name, value in alike.items())
+        runs = next((some for some in nearest if len(some)), runs)
         spent = runs.groupby("device")[["flops", "wall_seconds"]].sum()
         rates = (spent.flops / spent.wall_seconds).sort_values()
         return float(rates.iloc[-1]), str(rates.index[-1])

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repro.report.frame import Frame
+from repro.report.frame import RUN, Frame
 from repro.runs.config import (
     UNCHOSEN,
     Autoencoding,
     Classifying,
+    FewLabels,
     Supervised,
     Tuning,
     candidates_of,
@@ -40,10 +41,36 @@ def judged(frame: Frame) -> pd.DataFrame:
     runs, made = frame.runs[frame.runs.kind != "timing"], choices(frame)
     records = [frame.record(path) for path in runs.path]
     keys = [choice_of(record) for record in records]
+    said = pd.Series([_said(made, key) for key in keys], index=runs.index, dtype="string")
+    for _, few in runs[runs.kind == "few labels"].groupby(list(RUN)):
+        said[few.index] = _of_draws([frame.record(path) for path in few.path])
     return runs.assign(
-        tuning=pd.Series([_said(made, key) for key in keys], index=runs.index, dtype="string"),
+        tuning=said,
         total_flops=[_total(made, *both) for both in zip(keys, records, strict=True)],
     )
+
+
+def _of_draws(records: list[Record]) -> str:
+    """The same of a network that learnt from few labels, whose draws choose for themselves and in two ways:
+    whether most of them chose a rate, or an epoch, beyond which nothing was tried.
+    """
+    config = from_json(records[0].config)
+    assert isinstance(config, FewLabels)
+    for end in ("", "_within"):
+        rates, epochs, errors = (
+            np.array([record.metrics[name] for record in records])
+            for name in (f"learning_rate{end}", f"epochs_trained{end}", f"test_error_percent{end}")
+        )
+        if not np.isfinite(errors).all():
+            return "not tuned: every candidate diverged"
+        if np.mean(np.isin(rates, [min(config.rates), max(config.rates)])) > 1 / 2:
+            return "not tuned: in most draws the best rate lies at an edge of the grid"
+        if np.mean(epochs >= LATE * config.budget.n) > 1 / 2:
+            return "not tuned: in most draws the best epoch lies at the end"
+    nothing = [record.metrics.get("valid_error_percent_mean", np.inf) for record in records]
+    if np.mean([record.metrics["valid_error_percent"] for record in records]) >= np.mean(nothing):
+        return "not tuned: no candidate is better than the mean"
+    return CHOSEN
 
 
 def refused(record: Record) -> str:

@@ -16,10 +16,9 @@ import jax.random as jr
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
-from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
-from repro.data.dataset import Cases, Dataset
+from repro.data.dataset import Cases, Dataset, check_classes
 from repro.errors import TooFewCasesError, UserError
 from repro.evaluation.derivatives import largest_relative_error, relative_errors
 from repro.models import by_hand, convolutional
@@ -69,7 +68,9 @@ def train_by_hand(
 
     Raises:
         TooFewCasesError: if a minibatch is larger than the data.
+        UserError: if the data cannot be classified, or are no square images.
     """
+    check_classes(data)
     train, test = pictures(data, data.full_train), pictures(data, data.test)
     n_cases = len(train.labels)
     if config.batch_size > n_cases:
@@ -93,14 +94,13 @@ def pictures(data: Dataset, cases: Cases) -> Pictures:
     """Cases as images.
 
     Raises:
-        UserError: if they are none, or have no classes.
+        UserError: if they are not square.
     """
-    inputs = cases.inputs
-    if data.labelled and not isinstance(inputs, csr_array):
-        side = isqrt(inputs.shape[1])
-        if side**2 == inputs.shape[1]:
-            return Pictures(inputs.reshape(-1, 1, side, side), cases.labels)
-    raise UserError(f"data: {data.name} has no square images of several classes: name mnist")
+    inputs = np.asarray(cases.inputs)
+    side = isqrt(inputs.shape[1])
+    if side**2 != inputs.shape[1]:
+        raise UserError(f"data: {data.name} has no square images: name mnist")
+    return Pictures(inputs.reshape(-1, 1, side, side), cases.labels)
 
 
 def start(config: ByHand, train: Pictures, key: Key[Array, ""]) -> State:

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from repro.data.dataset import Cases, Dataset
+from repro.data.dataset import Cases, Dataset, check_classes
 from repro.evaluation.classification import most_frequent, scores
 from repro.models import initialise
 from repro.models.perceptron import (
@@ -70,9 +70,12 @@ def classify(
     """Start, train until the training cross-entropy is what was chosen, score; one run per key.
 
     Scores are those of the first epoch at whose end it was that low, of each seed its own, or of the last.
+
+    Raises:
+        UserError: if the data cannot be classified.
     """
-    cases = {name: on_device(some) for name, some in cases_of(data, config.learns_from).items()}
     of = perceptron(config, data)
+    cases = {name: on_device(some) for name, some in cases_of(data, config.learns_from).items()}
     started = start(config, of, data, keys, cases["train"], monitor)
     measure, compile_seconds = measures(of, started.layers, cases)
     before = measure(started.layers)
@@ -124,11 +127,13 @@ def choose_stop(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Mon
 
     Learns from the training cases without the validation cases, but for what is learnt without labels, and
     never sees test. All candidates are trained side by side, as one program.
+
+    Raises:
+        UserError: if the data cannot be classified.
     """
     run = config.run
     assert isinstance(run, Classifying)
-    train_cases = on_device(data.train)
-    of = perceptron(run, data)
+    of, train_cases = perceptron(run, data), on_device(data.train)
     started = start(run, of, data, keys, train_cases, monitor)
     layers, alone = train_output_layer(run, of, started.layers, keys, train_cases, monitor)
     n = max(1, len(run.rates))
@@ -173,7 +178,12 @@ def _low_enough(config: Classifying, fitted: Fitted) -> np.ndarray:
 
 
 def perceptron(config: Classifying | FewLabels, data: Dataset) -> Perceptron:
-    """The network of a run on this data set."""
+    """The network of a run on this data set.
+
+    Raises:
+        UserError: if it cannot be classified.
+    """
+    check_classes(data)
     shape = data.train.inputs.shape
     assert shape is not None, "what SciPy says of a sparse array may be None"
     sizes = (shape[1], *config.network.widths, int(data.train.labels.max()) + 1)

@@ -244,12 +244,19 @@ class Classifying:
     kind: Literal["classifying"] = "classifying"
 
     def __post_init__(self) -> None:
-        """Refuse a rate that comes from nowhere, or rates of an optimiser that has none.
+        """Refuse a rate that comes from nowhere, rates of an optimiser that has none, noise where it searches
+        along lines, and an output layer that learns alone at a rate still to be chosen.
 
         Raises:
             ValueError: naming the fields.
         """
         check_rates(self.optimiser, self.rates)
+        if not isinstance(self.optimiser, FirstOrder):
+            for name, none in (("dropout", None), ("relative_rates", RelativeRates())):
+                if getattr(self, name) != none:
+                    raise ValueError(f"{name}: leave it out, {self.optimiser.kind} searches along lines")
+        elif self.n_alone and self.rates:
+            raise ValueError("n_alone: leave it out, or name the learning_rate instead of rates")
 
 
 @choice

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from repro.data.dataset import Dataset
-from repro.evaluation.classification import balanced, folds
+from repro.evaluation.classification import balanced, folds, most_frequent
 from repro.models.perceptron import Layers, Perceptron
 from repro.runs.autoencoding import streams
 from repro.runs.classifying import (
@@ -26,12 +28,27 @@ from repro.runs.classifying import (
 )
 from repro.runs.config import FewLabels
 from repro.runs.outcome import Outcome, for_each
-from repro.training.fit import UNWATCHED, Monitor
+from repro.training.fit import UNWATCHED, Fitted, Monitor
 from repro.training.labelled import Labelled
 
 DRAW = 2**17  # the address of the key by which labels are drawn
 EACH = "_each"  # ends the names of scores that are 0 for networks that are not asked
 SCORES = ("error_percent", "cross_entropy")
+
+
+class Lanes(NamedTuple):
+    """Networks that are trained side by side, L of them: those that learn from all of a draw, [S R], then
+    those of its folds, [S F R].
+    """
+
+    seeds: Int[np.ndarray, " L"]  # which of the S each has
+    members: Int[np.ndarray, "L M"]  # the training cases of an epoch, some of them several times
+    held_out: Int[np.ndarray, "K H"]  # what those of the folds, the last K, are scored on
+
+    @property
+    def n_whole(self) -> int:
+        """How many learn from all of a draw."""
+        return len(self.seeds) - len(self.held_out)
 
 
 def learn_from_few(
@@ -40,52 +57,27 @@ def learn_from_few(
     """Metrics `test_error_percent`, of the rate and the epoch that were chosen on the validation cases, and
     `test_error_percent_within`, of those chosen by cross-validation; and what was chosen.
 
-    All draws, folds and rates are trained side by side, as one program: first the networks that learn from
-    all of a draw, [S R] of them, then those of the folds, [S F R].
+    All draws, folds and rates are trained side by side, as one program.
+
+    Raises:
+        UserError: if the data cannot be classified, or so many labels not be drawn and cut into folds.
     """
-    of, n_seeds, rates = perceptron(config, data), len(keys), config.rates
-    drawn = np.stack([draw(config, data, key) for key in keys])
-    held = folds(config.n_labels, of.sizes[-1], config.n_folds)
-    rest = [np.setdiff1d(np.arange(config.n_labels), fold) for fold in held]
-    n_shown = max(config.shown, config.n_labels)
-    each = [np.resize(of_seed, n_shown) for of_seed in drawn]
-    each += [np.resize(of_seed[others], n_shown) for of_seed in drawn for others in rest]
-    cases = _of(data, np.repeat(np.stack(each), len(rates), axis=0))
+    of, lanes = perceptron(config, data), lanes_of(config, data, keys)
+    cases = _of(data, lanes.members)
     started = start(config, of, data, keys, cases, monitor)
-
-    def beside(n: int) -> Layers:
-        return jax.tree.map(lambda x: jnp.repeat(x, n, axis=0), started.layers)
-
-    n_whole = n_seeds * len(rates)
-    layers = jax.tree.map(
-        lambda a, b: jnp.concatenate([a, b]), beside(len(rates)), beside(len(rates) * config.n_folds)
-    )
-    lanes = streams(keys).finetuning
-    lanes = jnp.concatenate([jnp.repeat(lanes, len(rates)), jnp.repeat(lanes, len(rates) * config.n_folds)])
-    held_out = _of(data, np.repeat(np.stack([d[f] for d in drawn for f in held]), len(rates), axis=0))
-    measure, compile_seconds = _measure(of, layers, n_whole, data, held_out)
-    fitted = train(config, of, layers, lanes, cases, measure, monitor, rates)
-
-    def found(name: str, lanes: slice, *shape: int) -> np.ndarray:
-        return np.nan_to_num(
-            fitted.curves[f"{name}{EACH}"][lanes].reshape(*shape, len(rates), -1), nan=np.inf
-        )
-
-    whole, of_folds = slice(n_whole), slice(n_whole, None)
-    scored = {
-        f"{split}_{score}": found(f"{split}_{score}", whole, n_seeds)
-        for split in ("valid", "test")
-        for score in SCORES
-    }
-    scored |= {
-        f"held_out_{score}": found(f"held_out_{score}", of_folds, n_seeds, config.n_folds).mean(axis=1)
-        for score in SCORES
-    }
+    layers = jax.tree.map(lambda x: x[lanes.seeds], started.layers)
+    measure, compile_seconds = _measure(of, layers, lanes, data)
+    order = streams(keys).finetuning[lanes.seeds]
+    fitted = train(config, of, layers, order, cases, measure, monitor, config.rates)
+    scored = _scored(config, lanes, fitted)
     metrics = _chosen(config, scored, "valid") | _chosen(config, scored, "held_out", "_within")
-    n_cases = len(data.full_train.labels)
-    before = pretraining_flops(config, of, n_cases, config.n_labels)
-    spent = training_flops(config, of, fitted, n_shown)[:, -1].reshape(-1, len(rates)).sum(axis=1)
-    metrics["flops"] = before + spent[:n_seeds] + spent[n_seeds:].reshape(n_seeds, -1).sum(axis=1)
+    guess = most_frequent(data.train.labels, data.valid.labels)
+    metrics["valid_error_percent_mean"] = for_each(keys, guess)
+    n_shown = lanes.members.shape[1]
+    before = pretraining_flops(config, of, len(data.full_train.labels), config.n_labels)
+    spent = training_flops(config, of, fitted, n_shown)[:, -1]
+    metrics["flops"] = before + np.bincount(lanes.seeds, spent)
+    metrics |= _divergence(lanes, fitted)
     compile_seconds += started.compile_seconds + fitted.compile_seconds
     seconds = {"pretraining": started.seconds, "finetuning": fitted.seconds.sum(), "compile": compile_seconds}
     metrics |= {f"{name}_seconds": for_each(keys, value) for name, value in seconds.items()}
@@ -93,12 +85,30 @@ def learn_from_few(
         f"{name}_rate_{rate:g}": score[:, i]
         for name, score in scored.items()
         if name.endswith("error_percent")
-        for i, rate in enumerate(rates)
+        for i, rate in enumerate(config.rates)
     }
     clock = {"epochs": fitted.epochs, "seconds": np.cumsum(fitted.seconds)}
     clock["updates"] = fitted.epochs * (n_shown // config.batch_size)
     curves |= {name: for_each(keys, value) for name, value in clock.items()}
     return Outcome(metrics, {**started.curves, **curves}, {})
+
+
+def lanes_of(config: FewLabels, data: Dataset, keys: Key[Array, " S"]) -> Lanes:
+    """The networks of all seeds.
+
+    Raises:
+        UserError: if so many labels cannot be drawn, or not be cut into folds.
+    """
+    drawn = [draw(config, data, key) for key in keys]
+    held = folds(config.n_labels, len(np.unique(data.train.labels)), config.n_folds)
+    rest = [np.setdiff1d(np.arange(config.n_labels), fold) for fold in held]
+    shown = [*drawn, *(of_seed[others] for of_seed in drawn for others in rest)]
+    n_shown = max(config.shown, config.n_labels)
+    each = np.stack([np.resize(members, n_shown) for members in shown])
+    seeds = np.arange(len(drawn))
+    whose = np.concatenate([seeds, np.repeat(seeds, config.n_folds)])
+    held_out = np.stack([of_seed[fold] for of_seed in drawn for fold in held])
+    return Lanes(*(np.repeat(x, len(config.rates), axis=0) for x in (whose, each, held_out)))
 
 
 def draw(config: FewLabels, data: Dataset, key: Key[Array, ""]) -> Int[np.ndarray, " n"]:
@@ -113,33 +123,45 @@ def _of(data: Dataset, members: Int[np.ndarray, "L M"]) -> Labelled:
     return Labelled(inputs[members], jax.device_put(data.train.labels)[members])
 
 
-def _measure(of: Perceptron, layers: Layers, n_whole: int, data: Dataset, held_out: Labelled):
+def _measure(of: Perceptron, layers: Layers, lanes: Lanes, data: Dataset) -> tuple[Callable, float]:
     """Scores of networks that learn from a whole draw on the validation and test cases, and of the others on
-    what their fold holds out; 0 where a network is not asked.
+    what their fold holds out; 0 where a network is not asked. And the seconds it took to compile them.
     """
-    of_draws, of_each_fold = partial(_lanes, slice(n_whole)), partial(_lanes, slice(n_whole, None))
+    n_whole, n_folded = lanes.n_whole, len(lanes.held_out)
+    whole, folded = (
+        partial(jax.tree.map, lambda x, i=i: x[i]) for i in (slice(n_whole), slice(n_whole, None))
+    )
     splits = {"valid": on_device(data.valid), "test": on_device(data.test)}
-    of_whole, seconds = measures(of, jax.tree.map(of_draws, layers), splits)
-    of_folds, more = measures(of, jax.tree.map(of_each_fold, layers), {"held_out": held_out})
+    of_whole, seconds = measures(of, whole(layers), splits)
+    of_folds, more = measures(of, folded(layers), {"held_out": _of(data, lanes.held_out)})
 
     def measure(layers: Layers) -> dict[str, Array]:
-        n_others = len(layers[0][0]) - n_whole
-        found = of_whole(jax.tree.map(of_draws, layers))
-        scored = {f"{name}{EACH}": jnp.pad(x, (0, n_others)) for name, x in found.items()}
-        found = of_folds(jax.tree.map(of_each_fold, layers))
-        return scored | {f"{name}{EACH}": jnp.pad(x, (n_whole, 0)) for name, x in found.items()}
+        found = {name: jnp.pad(x, (0, n_folded)) for name, x in of_whole(whole(layers)).items()}
+        found |= {name: jnp.pad(x, (n_whole, 0)) for name, x in of_folds(folded(layers)).items()}
+        return {f"{name}{EACH}": x for name, x in found.items()}
 
     return measure, seconds + more
 
 
-def _lanes(part: slice, x: Array) -> Array:
-    return x[part]
+def _scored(config: FewLabels, lanes: Lanes, fitted: Fitted) -> dict[str, Float[np.ndarray, "S R reports"]]:
+    """What each rate came to, of folds on average; infinite where it diverged."""
+    n_rates = len(config.rates)
+
+    def found(name: str, some: slice, *shape: int) -> np.ndarray:
+        curves = fitted.curves[f"{name}{EACH}"][some]
+        return np.nan_to_num(curves.reshape(*shape, n_rates, curves.shape[-1]), nan=np.inf)
+
+    whole = [f"{split}_{score}" for split in ("valid", "test") for score in SCORES]
+    scored = {name: found(name, slice(lanes.n_whole), -1) for name in whole}
+    for name in (f"held_out_{score}" for score in SCORES):
+        scored[name] = found(name, slice(lanes.n_whole, None), -1, config.n_folds).mean(axis=1)
+    return scored
 
 
 def _chosen(
     config: FewLabels, scored: dict[str, Float[np.ndarray, "S R reports"]], by: str, end: str = ""
 ) -> dict[str, np.ndarray]:
-    """What is chosen for each draw by these scores, and what comes of it."""
+    """What is chosen for each draw by these scores, and what comes of it; NaN where every rate diverged."""
     errors, entropies = (scored[f"{by}_{score}"] for score in SCORES)
     where = [fewest(*each) for each in zip(errors, entropies, strict=True)]
     at = np.arange(len(where)), *np.array(where).T
@@ -147,4 +169,12 @@ def _chosen(
     metrics |= {f"test_{score}{end}": scored[f"test_{score}"][at] for score in SCORES}
     metrics[f"learning_rate{end}"] = np.array(config.rates)[at[1]]
     metrics[f"epochs_trained{end}"] = at[2] + 1.0
-    return metrics
+    learnt = np.isfinite(errors[at])
+    return {name: np.where(learnt, value, np.nan) for name, value in metrics.items()}
+
+
+def _divergence(lanes: Lanes, fitted: Fitted) -> dict[str, np.ndarray]:
+    """Of seeds whose every network that learns from the whole draw diverged, when the last of them did."""
+    diverged = fitted.diverged[: lanes.n_whole].reshape(lanes.seeds.max() + 1, -1)
+    last = np.where((diverged >= 0).all(axis=1), diverged.max(axis=1), np.nan)
+    return {"diverged_epoch": last} if np.isfinite(last).any() else {}

@@ -16,7 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from repro.data.dataset import Cases, Dataset
 from repro.errors import UserError
 from repro.evaluation.baselines import fit_pca
-from repro.evaluation.few_shot import Labelled, assess
+from repro.evaluation.few_shot import Encoded, assess
 from repro.runs.autoencoding import (
     Length,
     architecture_of,
@@ -38,6 +38,7 @@ from repro.runs.config import (
     Transfer,
 )
 from repro.runs.outcome import Outcome, for_each, on_device
+from repro.runs.provenance import n_cores
 from repro.training.fit import UNWATCHED, Fitted, Monitor
 
 EPISODES = 3  # which stream of a seed's keys draws them, after `streams` of a run
@@ -75,9 +76,9 @@ def transfer(
     judged = []
     for seed, of_seed in zip(seeds, codes, strict=True):
         train, valid, test = np.split(of_seed, ends)
-        others = Labelled(valid, data.valid.labels), Labelled(test, data.test.labels)
+        others = Encoded(valid, data.valid.labels), Encoded(test, data.test.labels)
         judged.append(delayed(assess)(config.few_shot, seed, train, *others))
-    found = Parallel(n_jobs=len(judged))(judged)  # one seed alone in this process
+    found = Parallel(n_jobs=min(len(judged), n_cores()))(judged)  # one seed alone in this process
     metrics, curves = (
         {name: np.array([each[name] for each in some]) for name in some[0]}
         for some in zip(*found, strict=True)

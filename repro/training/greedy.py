@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
@@ -19,6 +17,7 @@ from repro.training.compiling import jitted
 from repro.training.contrastive import Contrastive, contrastive_trainer, hidden_means
 from repro.training.counts import Counts
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
+from repro.training.shared import names
 from repro.typed import choice
 
 PROGRAM = 2  # one more whenever the same choices give other numbers: layers trained before are then not taken
@@ -80,9 +79,10 @@ def pretrain(
     in flight are to be had, which are not kept with a trained RBM.
     """
     trained, curves, seconds, compile_seconds = [], {}, 0.0, 0.0
-    names = _names(keys, config, units, stack, inputs.shape, shuffle)
+    always = PROGRAM, inputs.shape, config.batch_size, shuffle, config.climb
+    layers = [(kinds, *config.layer(depth, kinds), *stack[depth]) for depth, kinds in enumerate(units)]
     in_flight = config.climb == "in flight"
-    for depth, (kinds, rbm, name) in enumerate(zip(units, stack, names, strict=True)):
+    for depth, (kinds, rbm, name) in enumerate(zip(units, stack, names(keys, always, layers), strict=True)):
         contrastive, n_epochs = config.layer(depth, kinds)
         trainer = contrastive_trainer(
             kinds,
@@ -110,21 +110,6 @@ def pretrain(
         seconds += float(fitted.seconds.sum())
         compile_seconds += fitted.compile_seconds
     return Pretrained(tuple(trained), curves, seconds, compile_seconds)
-
-
-def _names(keys, config: Pretraining, units, stack: Stack, shape, shuffle: bool) -> Iterator[str]:
-    """What each layer's training is known by: a digest of all that decides it but the data and the kind of
-    device, the layers below included.
-    """
-    precision = jax.config.values["jax_default_matmul_precision"]
-    always = PROGRAM, precision, shape, config.batch_size, shuffle, config.climb
-    digest = hashlib.sha256(repr(always).encode())
-    digest.update(np.asarray(jr.key_data(keys)).tobytes())
-    for depth, (kinds, rbm) in enumerate(zip(units, stack, strict=True)):
-        digest.update(repr((kinds, *config.layer(depth, kinds))).encode())
-        for start in rbm:
-            digest.update(np.asarray(start).tobytes())
-        yield digest.hexdigest()[:16]
 
 
 def climb(units: Units, rbm: RBM, inputs: Float[Array, "*seeds N V"] | Counts) -> Float[Array, "S N H"]:

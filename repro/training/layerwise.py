@@ -7,8 +7,6 @@ data of the next.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -26,7 +24,8 @@ from repro.training.compiling import jitted
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
 from repro.training.labelled import Labelled
 from repro.training.optimisers.first_order import Adam, first_order
-from repro.typed import Positive, choice
+from repro.training.shared import names
+from repro.typed import Count, Positive, choice
 
 PROGRAM = 1  # one more whenever the same choices give other numbers: layers trained before are then not taken
 Goal = Literal["reconstruct", "classify"]
@@ -36,8 +35,8 @@ Goal = Literal["reconstruct", "classify"]
 class Layerwise:
     """How layers are trained before the network is."""
 
-    n_epochs: int = 50  # of each
-    batch_size: int = 100
+    n_epochs: Count = 50  # of each
+    batch_size: Count = 100
     learning_rate: Positive = 1e-3  # Adam's
     one_by_one: bool = True  # False: all of them as one network
 
@@ -69,8 +68,9 @@ def learn_layers(
     """
     hidden: Layers = ()
     curves, seconds, compile_seconds = {}, 0.0, 0.0
-    names = _names(keys, goal, how, sizes, cases.shape)
-    for depth, (group, name) in enumerate(zip(how.groups(sizes), names, strict=True), 1):
+    groups = how.groups(sizes)
+    known = names(keys, (PROGRAM, goal, how, cases.shape), [(group,) for group in groups])
+    for depth, (group, name) in enumerate(zip(groups, known, strict=True), 1):
         whole = (*group, n_classes) if goal == "classify" else (*group, *group[-2::-1])
         of = Perceptron(whole)
         n_updates = how.n_epochs * (cases.shape[-2] // how.batch_size)
@@ -110,15 +110,3 @@ def _loss(goal: Goal, of: Perceptron, layers: Layers, batch: Labelled) -> Float[
     if goal == "classify":
         return cross_entropy(found, batch.labels)
     return optax.sigmoid_binary_cross_entropy(found, batch.inputs).sum(axis=-1).mean()
-
-
-def _names(keys, goal: Goal, how: Layerwise, sizes, shape) -> Iterator[str]:
-    """What each group's training is known by: a digest of all that decides it but the data and the kind of
-    device, the layers below included.
-    """
-    precision = jax.config.values["jax_default_matmul_precision"]
-    digest = hashlib.sha256(repr((PROGRAM, precision, goal, how, shape)).encode())
-    digest.update(np.asarray(jr.key_data(keys)).tobytes())
-    for group in how.groups(sizes):
-        digest.update(repr(group).encode())
-        yield digest.hexdigest()[:16]
