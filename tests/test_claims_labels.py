@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_frames import EXPERIMENTS, evidence, frame, record
+from made_frames import EXPERIMENTS, evidence, frame, record, runs
 
 from experiments import all_claims, few_labels
 from repro.report.fairness import judged
@@ -164,3 +164,8 @@ def test_the_tables_say_of_few_labels_whether_most_draws_chose_fairly(wrong, sai
 @pytest.mark.parametrize("lacking", [{"draws": 9}, {"rate": 1e-4}, {"rate": 3e-2}, {"epoch": 58.0}])
 def test_c5_is_open_while_draws_or_a_fair_choice_are_lacking(lacking):
     assert ruling("C5", list(labelled(GAIN, **lacking))) == "OPEN"
+
+
+@pytest.mark.parametrize(("errors", "expected"), [([1e-14] * 5, "UPHELD"), ([1e-14] * 4 + [2e-6], "REFUTED")])
+def test_c14_asks_of_every_seed(errors, expected):
+    assert ruling("C14", list(runs("by_hand", "mnist", relative_error_largest=errors))) == expected

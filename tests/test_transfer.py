@@ -22,6 +22,7 @@ from paper_figures.style import arms
 from paper_figures.style.house import save
 from repro.data.dataset import Cases
 from repro.errors import RecordsMissingError
+from repro.evaluation.baselines import fit_pca
 from repro.evaluation.few_shot import FewShot
 from repro.report.frame import facts
 from repro.report.origins import Origins
@@ -322,3 +323,8 @@ def test_the_experiment_compares_networks_that_differ_in_one_thing_each():
     assert direct == replace(fine_tuned, start=Glorot())
     stack, random = configs["pretrained"].features, configs["glorot"].features
     assert random == replace(stack, start=Glorot()) and stack.start == fine_tuned.start != Gaussian()
+
+
+def test_more_components_than_there_are_are_one_line():
+    says = "^n_components 17 is more than 30 cases of 16 pixels have: name up to 16$"
+    refused(says, fit_pca, np.zeros((30, 16)), 17)
