@@ -22,8 +22,8 @@ from jaxtyping import Array, Float, Key
 from repro.models.stack import Stack
 from repro.shapes import VisibleKind
 
-Activation = Literal["logistic", "relu", "gelu"]
-ACTIVATIONS = {"logistic": jax.nn.sigmoid, "relu": jax.nn.relu, "gelu": jax.nn.gelu}
+Activation = Literal["logistic", "tanh", "relu", "gelu"]
+ACTIVATIONS = {"logistic": jax.nn.sigmoid, "tanh": jax.nn.tanh, "relu": jax.nn.relu, "gelu": jax.nn.gelu}
 
 
 @dataclass(frozen=True)
