@@ -50,7 +50,7 @@ N_SEEDS = 5  # fewer leave a verdict open
 ALPHA = 1 - LEVEL
 NAMED = 4  # variants in a line of what is lacking
 BETWEEN = "Nothing is lacking: the evidence lies between the two."
-How = Literal["mean", "ratio", "variation", "least", "spread"]
+How = Literal["mean", "ratio", "variation", "least", "most", "spread"]
 
 
 class Lack(NamedTuple):
@@ -65,7 +65,8 @@ class Measured(NamedTuple):
     """A quantity of each seed, and what its records lack to be full evidence.
 
     How the seeds become one number: their "mean"; the geometric mean of a "ratio"; their coefficient of
-    "variation"; the "least" of them; the "spread", the largest over the least. The last two have no interval.
+    "variation"; the "least" or the "most" of them; the "spread", the largest over the least. The last three
+    have no interval.
     """
 
     values: np.ndarray  # [n], none: not measured
@@ -85,6 +86,8 @@ class Measured(NamedTuple):
                 return float(variation(x))
             case "least":
                 return float(x.min())
+            case "most":
+                return float(x.max())
             case "spread":
                 return float(x.max() / x.min())
         return float(x.mean())
