@@ -74,6 +74,8 @@ def test_what_has_no_interval_is_judged_as_it_is():
     assert (least.number, spread.number) == (2.0, 3.0)
     assert np.isnan([*least.interval, *spread.interval]).all()
     assert Condition("", least, low=2).holds is True and Condition("", spread, high=2.9).holds is False
+    most = some._replace(how="most")
+    assert Condition("", most, high=6).holds is True and Condition("", most, high=5.9).holds is False
 
 
 def test_the_coefficient_of_variation_has_an_interval_from_twenty_starts_on():

@@ -27,6 +27,7 @@ from repro.training.compiling import compile_ahead, jitted
 from repro.training.contrastive import contrastive_gradient, contrastive_trainer, hidden_means
 from repro.training.fit import UNWATCHED, Fitted, Monitor, fit
 from repro.training.gibbs import gibbs_step
+from repro.training.greedy import PROGRAM
 from repro.typed import as_json
 
 ROUNDING = 1e-9  # nats: a bound that is lower by less has not fallen
@@ -105,7 +106,7 @@ def train_first(
 ) -> Fitted:
     """The first RBM, by contrastive divergence; runs that differ in the second alone share it."""
     n_visible, n_hidden, batch_size = images.shape[1], config.widths[0], config.batch_size
-    how = as_json(config.images), as_json(config.contrastive), n_hidden, config.n_epochs, batch_size
+    how = PROGRAM, as_json(config.images), as_json(config.contrastive), n_hidden, config.n_epochs, batch_size
     n_batches = len(images) // batch_size
     return fit(
         streams(keys).pretraining,
@@ -139,16 +140,16 @@ def turned_over(rbm: RBM) -> RBM:
 
 def learnt(
     config: Bound, cases: Cases, pair: Pair
-) -> tuple[Float[Array, " updates+1"], Float[Array, " reports+2"]]:
+) -> tuple[Float[Array, " bounds"], Float[Array, " scores"]]:
     """The second RBM learns: the bound before each update and after the last; log p(v) of the first RBM
     alone, and at each report.
     """
     h = states(config.widths[0])
     known = given(pair.first, cases.distinct, cases.shares, h)
-    uphill = _uphill(config, pair.first, known, cases.images)
+    direction = uphill(config, pair.first, known, cases.images)
 
     def update(second, n):
-        log_p, gradient = uphill(jr.fold_in(pair.key, n), second)
+        log_p, gradient = direction(jr.fold_in(pair.key, n), second)
         return jax.tree.map(lambda x, g: x + config.learning_rate * g, second, gradient), log_p
 
     second, log_p = jax.lax.scan(update, pair.second, jnp.arange(config.n_updates))
@@ -158,7 +159,7 @@ def learnt(
     return bound(known, log_p), log_probability(pair.first, cases.distinct, cases.shares, h, reported)
 
 
-def _uphill(config: Bound, first: RBM, known: Given, images: Float[Array, "N V"]) -> Callable:
+def uphill(config: Bound, first: RBM, known: Given, images: Float[Array, "N V"]) -> Callable:
     """Key, second RBM -> log p(h) of every state, and the direction to go."""
     h = states(config.widths[0])
 
@@ -182,7 +183,7 @@ def _uphill(config: Bound, first: RBM, known: Given, images: Float[Array, "N V"]
 
 
 def _scores(
-    config: Bound, bounds: Float[np.ndarray, "S updates+1"], log_p: Float[np.ndarray, "S reports+2"]
+    config: Bound, bounds: Float[np.ndarray, "S bounds"], log_p: Float[np.ndarray, "S scores"]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Metrics and curves; the first log p(v) is that of the first RBM alone."""
     alone, log_p = log_p[:, 0], log_p[:, 1:]
