@@ -1,7 +1,7 @@
 """The variational bound of a deep belief net of two RBMs, exactly, by enumerating its first hidden layer.
 
-The second RBM gives p(h), the first p(v | h) and, for the posterior, the factorial q(h | v), its own
-[hinton2006dbn, section 4]. A width of 16 is 65,536 states.
+The second RBM gives p(h), the first p(v | h) and, as the posterior, the factorial q(h | v) of its own
+[hinton2006dbn, section 4]. H hidden units have 2ᴴ states, and N cases take arrays of N 2ᴴ numbers.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
+from scipy.sparse import csr_array
 
 from repro.data.dataset import Dataset
 from repro.errors import UserError
@@ -41,10 +42,10 @@ class Pair(NamedTuple):
     second: RBM
 
 
-class Cases(NamedTuple):
-    """Small images: all of them, and each that occurs once, with its share of all."""
+class Images(NamedTuple):
+    """Small images: every one, and each that differs once, with its share of all."""
 
-    images: Float[Array, "N V"]
+    every: Float[Array, "N V"]
     distinct: Float[Array, "D V"]
     shares: Float[Array, " D"]
 
@@ -59,15 +60,15 @@ def add_layer(config: Bound, data: Dataset, keys: Key[Array, " S"], monitor: Mon
     Raises:
         UserError: if the data are no images that can be made small.
     """
-    images = small(config.images, data)
-    distinct, n_each = np.unique(images, axis=0, return_counts=True)
+    every = small(config.images, data)
+    distinct, n_each = np.unique(every, axis=0, return_counts=True)
     with jax.enable_x64(True):
-        cases = Cases(*map(jax.device_put, (images, distinct, n_each / len(images))))
-        fitted = train_first(config, keys, cases.images, monitor)
+        images = Images(*map(jax.device_put, (every, distinct, n_each / len(every))))
+        fitted = train_first(config, keys, images.every, monitor)
         first = fitted.state.params
         pairs = Pair(streams(keys).finetuning, first, start_of_second(config, keys, first))
-        # one after another: with 2^10 states and 6,000 different images each takes 150 MB
-        learn = partial(jax.lax.map, partial(learnt, config, cases))
+        # one after another: each takes 8 bytes for every state and distinct image, several times
+        learn = partial(jax.lax.map, partial(learnt, config, images))
         learn, compile_seconds = compile_ahead(learn, pairs)
         began = time.perf_counter()
         found = jax.device_get(learn(pairs))
@@ -86,19 +87,23 @@ def small(how: Small, data: Dataset) -> Float[np.ndarray, "N V"]:
     Raises:
         UserError: if there are none, or their middle cannot be cut into so many squares.
     """
-    n_cases, n_pixels = np.shape(data.full_train.inputs)
-    whole = isqrt(n_pixels)
-    if data.kind != "binary" or whole**2 != n_pixels:
-        raise UserError(f"data: {data.name} has no square images with pixels in [0, 1]: name mnist")
+    inputs = data.full_train.inputs
+    if data.kind == "binary" and not isinstance(inputs, csr_array):
+        side = isqrt(inputs.shape[1])
+        if side**2 == inputs.shape[1]:
+            return _small(how, inputs.reshape(-1, side, side))
+    raise UserError(f"data: {data.name} has no square images with pixels in [0, 1]: name mnist")
+
+
+def _small(how: Small, images: Float[np.ndarray, "N A A"]) -> Float[np.ndarray, "N V"]:
+    n_cases, whole, _ = images.shape
     middle = whole - 2 * how.margin
     if middle < how.side or middle % how.side:
         left = f"a margin of {how.margin} leaves {middle} of {whole} rows"
-        raise UserError(f"images: {left}, which are not {how.side} times as many: change margin or side")
-    n = middle // how.side
-    kept = slice(how.margin, how.margin + middle)
-    cut = np.asarray(data.full_train.inputs).reshape(n_cases, whole, whole)[:, kept, kept]
-    means = cut.reshape(n_cases, how.side, n, how.side, n).mean(axis=(2, 4))
-    return (means > how.threshold).reshape(n_cases, -1).astype(np.float64)
+        raise UserError(f"images: {left}, which side {how.side} does not divide: change margin or side")
+    kept, n = slice(how.margin, how.margin + middle), middle // how.side
+    squares = images[:, kept, kept].reshape(n_cases, how.side, n, how.side, n)
+    return (squares.mean(axis=(2, 4)) > how.threshold).reshape(n_cases, -1).astype(np.float64)
 
 
 def train_first(
@@ -139,14 +144,14 @@ def turned_over(rbm: RBM) -> RBM:
 
 
 def learnt(
-    config: Bound, cases: Cases, pair: Pair
+    config: Bound, images: Images, pair: Pair
 ) -> tuple[Float[Array, " bounds"], Float[Array, " scores"]]:
     """The second RBM learns: the bound before each update and after the last; log p(v) of the first RBM
     alone, and at each report.
     """
     h = states(config.widths[0])
-    known = given(pair.first, cases.distinct, cases.shares, h)
-    direction = uphill(config, pair.first, known, cases.images)
+    known = given(pair.first, images.distinct, images.shares, h)
+    direction = uphill(config, pair.first, known, images.every)
 
     def update(second, n):
         log_p, gradient = direction(jr.fold_in(pair.key, n), second)
@@ -156,7 +161,7 @@ def learnt(
     log_p = jnp.concatenate([log_p, log_prior(second, h)[None]])
     alone = log_prior(turned_over(pair.first), h)
     reported = jnp.concatenate([alone[None], log_p[:: config.n_updates // config.n_reports]])
-    return bound(known, log_p), log_probability(pair.first, cases.distinct, cases.shares, h, reported)
+    return bound(known, log_p), log_probability(pair.first, images.distinct, images.shares, h, reported)
 
 
 def uphill(config: Bound, first: RBM, known: Given, images: Float[Array, "N V"]) -> Callable:

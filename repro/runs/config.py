@@ -485,7 +485,7 @@ class Bound:
     """
 
     data: str
-    widths: tuple[Annotated[int, Field(ge=1, le=16)], Count] = (10, 16)  # hidden units of both
+    widths: tuple[Annotated[int, Field(ge=1, le=12)], Count] = (10, 16)  # hidden units of both
     start: Annotated[Tied | Gaussian, *BY_KIND] = Tied()  # of the second
     gradient: Gradient = "exact"
     learning_rate: Positive = 0.04  # of the second
@@ -498,7 +498,7 @@ class Bound:
     kind: Literal["bound"] = "bound"
 
     def __post_init__(self) -> None:
-        """Refuse a second RBM that is not as wide as the images but starts as the first turned over, and
+        """Refuse a second RBM that starts as the first turned over and is not as wide as the images, and
         reports between updates.
 
         Raises:
