@@ -3,10 +3,10 @@ improves the variational bound, under certain conditions".
 
 Claim       A second RBM that is as wide as the images and starts as the first turned over leaves the model as
             it is, with a bound that is tight; whatever raises log p of the states that the first infers from
-            the images then raises the bound [hinton2006dbn, section 4]. Beside it, one condition given up at
-            a time: CD-1 instead of the gradient, a random start, a narrower layer from a random start.
-Deviations  80. All sums are exact, so all is small: of the digits the 20 x 20 pixels that they are drawn in,
-                averaged to 4 x 4 and 1 where that is above .3; 10 hidden units in the first RBM.
+            the images then raises the bound [hinton2006dbn, section 4]. Beside it what gives up conditions:
+            CD-1 instead of the gradient, a random start, and a random start of a narrower layer.
+Deviations  80. All sums are exact, so all is small: of the digits the middle 20 x 20 pixels, averaged to
+                4 x 4 and 1 where that is above .3; 10 hidden units in the first RBM.
             81. The second RBM learns by plain gradient ascent in float64, without momentum and decay, at a
                 rate at which the theory holds of every step: log Z is the only part of the bound that curves
                 down, by at most a quarter for each of the n parameters, so that rates below 8 / n cannot
@@ -49,8 +49,8 @@ def quick(config):
 
 # of the quick profile, in nats; gains where they come out with seeds 0 to 19, with room
 EXPECTED = {
-    THEORY: {"gap_before": (0, 1e-12), "largest_fall": (0, ROUNDING), "gain": (0.003, 0.03)},
-    "tied-cd1": {"gap_before": (0, 1e-12), "fell": (1, 1), "gain": (-0.08, 0.02)},
+    THEORY: {"gap_before": (0, 1e-12), "largest_fall": (0, ROUNDING), "gain": (0.002, 0.03)},
+    "tied-cd1": {"gap_before": (0, 1e-12), "fell": (1, 1), "gain": (-0.08, 0)},
     "random-exact": {"largest_fall": (0, ROUNDING), "gain": (-0.6, -0.2)},
     "narrow-exact": {"largest_fall": (0, ROUNDING), "gain": (-0.6, -0.2)},
 }
@@ -72,8 +72,8 @@ EXPERIMENT = Experiment(
 )
 
 
-def largest(evidence: Evidence, metric: str) -> Measured:
-    """The largest of all seeds under the conditions of the theory."""
+def most(evidence: Evidence, metric: str) -> Measured:
+    """The most of all seeds under the conditions of the theory."""
     return evidence.score("bound", THEORY, metric, n_seeds=SEEDS)._replace(how="most")
 
 
@@ -85,7 +85,7 @@ def at_scale(evidence: Evidence, variant: str) -> Measured:
 
 def improves(evidence: Evidence) -> Iterator[Condition]:
     """C4, upheld."""
-    gap, fall = (largest(evidence, metric) for metric in ("gap_before", "largest_fall"))
+    gap, fall = (most(evidence, metric) for metric in ("gap_before", "largest_fall"))
     yield Condition("log p(v) less its bound before, the most of all seeds", gap, high=TIGHT)
     yield Condition("fall of the bound in an update, the most of all seeds", fall, high=ROUNDING)
     for variant in AT_SCALE:
@@ -95,10 +95,8 @@ def improves(evidence: Evidence) -> Iterator[Condition]:
 
 def falls(evidence: Evidence) -> Iterator[Condition]:
     """C4, refuted."""
-    fall = largest(evidence, "largest_fall")
-    yield Condition(
-        "fall of the bound in an update, the most of all seeds", fall, low=np.nextafter(ROUNDING, 1)
-    )
+    fall, more = most(evidence, "largest_fall"), np.nextafter(ROUNDING, 1)
+    yield Condition("fall of the bound in an update, the most of all seeds", fall, low=more)
 
 
 CLAIMS = (
@@ -106,7 +104,7 @@ CLAIMS = (
         key="C4",
         statement="Adding a layer improves the variational bound, under conditions",
         upheld_if="by enumeration, with a second layer as wide as the images, the first turned over as its "
-        f"start and the exact gradient, the bound is tight to 1e-6 nats before and no update lowers it, "
+        "start and the exact gradient, the bound is tight to 1e-6 nats before and no update lowers it "
         f"by more than rounding, in {SEEDS} seeds; and at 500-500 and 500-2000 on MNIST the gain by annealed "
         "importance sampling is ≥ 0 within 2 standard errors",
         refuted_if="an update by the exact gradient lowers it",
