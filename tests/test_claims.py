@@ -74,6 +74,8 @@ def test_what_has_no_interval_is_judged_as_it_is():
     assert (least.number, spread.number) == (2.0, 3.0)
     assert np.isnan([*least.interval, *spread.interval]).all()
     assert Condition("", least, low=2).holds is True and Condition("", spread, high=2.9).holds is False
+    most = some._replace(how="most")
+    assert Condition("", most, high=6).holds is True and Condition("", most, high=5.9).holds is False
 
 
 def test_the_coefficient_of_variation_has_an_interval_from_twenty_starts_on():
@@ -292,7 +294,7 @@ def test_what_many_variants_lack_is_said_once():
 def test_experiments_name_claims_that_there_are_and_claims_are_in_order():
     assert {key for experiment in EXPERIMENTS.values() for key in experiment.claims} <= set(CLAIM)
     keys = [key for key in CLAIM if not key.startswith("C3")]
-    assert keys == ["C1", "C1b", "C2", "C2a", "C2b", "C5", "C9", "C10", "C11", "C12", "C13", "C14"]
+    assert keys == ["C1", "C1b", "C2", "C2a", "C2b", "C4", "C5", "C9", "C10", "C11", "C12", "C13", "C14"]
 
 
 def test_without_records_every_claim_is_open_and_the_page_stands():

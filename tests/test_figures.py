@@ -46,6 +46,7 @@ from repro.typed import as_json
 
 ELSEWHERE = (
     "fig_answer",
+    "fig_bound",
     "fig_by_hand",
     "fig_eras",
     "fig_speedup",

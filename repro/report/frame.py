@@ -20,6 +20,7 @@ from repro.runs.config import (
     AsStarted,
     Autoencoders,
     Autoencoding,
+    Bound,
     ByHand,
     Classifying,
     FewLabels,
@@ -237,6 +238,8 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found | {"code_size": config.n_components}
         case ByHand():
             return found | _of_classifier_by_hand(record, config)
+        case Bound():
+            return found | _of_bound(record, config)
         case Tuning():
             return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
     layers = layer_epochs(record) or _layerwise(config)
@@ -266,6 +269,18 @@ def _of_classifier_by_hand(record: Record, config: ByHand) -> dict[str, Any]:
         "learning_rate": config.learning_rate,
         "activation": "relu",
         "batch_size": config.batch_size,
+        "precision": "float64",
+    }
+
+
+def _of_bound(record: Record, config: Bound) -> dict[str, Any]:
+    return {
+        "updates": config.n_updates,
+        "pretraining_epochs": sum(layer_epochs(record)),
+        "pretraining": str(config.n_epochs),
+        "start": config.start.kind,
+        "widths": "-".join(map(str, config.widths)),
+        "learning_rate": config.learning_rate,
         "precision": "float64",
     }
 

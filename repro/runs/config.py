@@ -14,10 +14,11 @@ from repro.errors import UserError
 from repro.evaluation.few_shot import FewShot
 from repro.models.autoencoder import Activation
 from repro.models.perceptron import Dropout
+from repro.training.contrastive import Contrastive
 from repro.training.greedy import Pretraining
 from repro.training.layerwise import Layerwise
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
-from repro.typed import Count, NotNegative, Positive, choice, in_one_line
+from repro.typed import Count, NotNegative, Positive, Share, choice, in_one_line
 
 BY_KIND = Field(discriminator="kind"), BeforeValidator(lambda x: {"kind": x} if isinstance(x, str) else x)
 LearnsFrom = Literal["all", "train"]  # all training cases, or those without the validation cases
@@ -463,8 +464,64 @@ class ByHand:
     kind: Literal["by-hand"] = "by-hand"
 
 
+@choice
+class Small:
+    """Square images made small: without a margin of so many pixels all around, cut into side x side squares,
+    of which each becomes a pixel: 1 if its mean is above the threshold.
+    """
+
+    side: Count = 4
+    margin: NonNegativeInt = 4
+    threshold: Share = 0.3
+
+
+@choice
+class Tied:
+    """The first RBM turned over, transposed weights and all: together they are the first alone."""
+
+    kind: Literal["tied"] = "tied"
+
+
+Gradient = Literal["exact", "contrastive"]  # of the bound; or CD-1 from q(h | v) of a minibatch
+
+
+@choice
+class Bound:
+    """A second RBM that is put on a trained one and learns by plain gradient ascent; what that does to the
+    variational bound is computed exactly, in float64, by enumerating the states between them.
+    """
+
+    data: str
+    widths: tuple[Annotated[int, Field(ge=1, le=12)], Count] = (10, 16)  # hidden units of both
+    start: Annotated[Tied | Gaussian, *BY_KIND] = Tied()  # of the second
+    gradient: Gradient = "exact"
+    learning_rate: Positive = 0.04  # of the second
+    n_updates: Count = 2000
+    n_reports: Count = 50  # scores in the curves; the bound itself is computed after every update
+    images: Small = Small()
+    contrastive: Contrastive = Contrastive()  # how the first is trained
+    n_epochs: Count = 5  # of the first
+    batch_size: Count = 100
+    kind: Literal["bound"] = "bound"
+
+    def __post_init__(self) -> None:
+        """Refuse a second RBM that starts as the first turned over and is not as wide as the images, and
+        reports between updates.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        n_visible = self.images.side**2
+        if isinstance(self.start, Tied) and self.widths[1] != n_visible:
+            raise ValueError(f"widths: a tied start needs {n_visible} units on top, not {self.widths[1]}")
+        if self.n_updates % self.n_reports:
+            raise ValueError(f"n_reports: {self.n_reports} does not divide {self.n_updates} updates")
+
+
 Learning = Autoencoding | Classifying | FewLabels  # by a network
-Config = Learning | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear | Transfer | ByHand
+Config = (
+    Learning | Tuning | PrincipalComponents | SemanticAnalysis | LocallyLinear | Transfer | ByHand | Bound
+)
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 
 

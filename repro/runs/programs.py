@@ -8,10 +8,12 @@ from jaxtyping import Array, Key
 
 from repro.data.dataset import Dataset
 from repro.runs.autoencoding import autoencode
+from repro.runs.bound import add_layer
 from repro.runs.by_hand import train_by_hand
 from repro.runs.classifying import choose_stop, classify
 from repro.runs.config import (
     Autoencoding,
+    Bound,
     ByHand,
     Classifying,
     FewLabels,
@@ -46,4 +48,5 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Tuning: choose,
     Transfer: transfer,
     ByHand: train_by_hand,
+    Bound: add_layer,
 }
