@@ -25,7 +25,14 @@ from repro.evaluation.annealing import (
     log_z_from_below,
     visible_log_odds,
 )
-from repro.evaluation.enumeration import log_prob, log_prob_dbm, log_prob_dbn, log_sum, log_z, log_z_dbm
+from repro.evaluation.enumeration import (
+    log_prob,
+    log_prob_of_dbm,
+    log_prob_of_dbn,
+    log_sum,
+    log_z,
+    log_z_of_dbm,
+)
 from repro.evaluation.likelihood import Directed, bound_of_dbm, bounds, bounds_of_dbn
 from repro.models.dbm import folded
 from repro.models.rbm import RBM, exchanged
@@ -59,7 +66,10 @@ def test_too_many_units_are_refused():
         RBM(jnp.zeros((11, 10)), jnp.zeros(11), jnp.zeros(10)),
     )
     refused(
-        says, log_prob_dbn, (*deep, RBM(jnp.zeros((10, 3)), jnp.zeros(10), jnp.zeros(3))), jnp.zeros((1, 30))
+        says,
+        log_prob_of_dbn,
+        (*deep, RBM(jnp.zeros((10, 3)), jnp.zeros(10), jnp.zeros(3))),
+        jnp.zeros((1, 30)),
     )
 
 
@@ -75,15 +85,15 @@ def test_an_rbm_exactly(sizes):
 def test_a_deep_boltzmann_machine_exactly(sizes):
     dbm = machine(*sizes)
     table = log_table(*dbm)
-    np.testing.assert_allclose(log_z_dbm(dbm), logsumexp(table), **EXACT)
+    np.testing.assert_allclose(log_z_of_dbm(dbm), logsumexp(table), **EXACT)
     of_v = logsumexp(table, axis=tuple(range(1, len(sizes)))) - logsumexp(table)
-    np.testing.assert_allclose(log_prob_dbm(dbm, jnp.asarray(states(sizes[0]))), of_v, **EXACT)
+    np.testing.assert_allclose(log_prob_of_dbm(dbm, jnp.asarray(states(sizes[0]))), of_v, **EXACT)
 
 
 @pytest.mark.parametrize("sizes", [(3, 4, 2), (2, 3, 1, 2)])
 def test_a_deep_belief_network_exactly(sizes):
     stack = network(*sizes)
-    found = np.exp(log_prob_dbn(stack, jnp.asarray(states(sizes[0]))))
+    found = np.exp(log_prob_of_dbn(stack, jnp.asarray(states(sizes[0]))))
     np.testing.assert_allclose(found, belief_joint(stack).sum(axis=tuple(range(1, len(sizes)))), **EXACT)
 
 

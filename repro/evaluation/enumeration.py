@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from repro.errors import UserError
+from repro.evaluation.likelihood import log_prob_of_rbm
 from repro.models.dbm import DBM, clamped, folded
 from repro.models.dbn import BINARY, log_joint
 from repro.models.rbm import RBM, exchanged, free_energy
@@ -57,29 +58,27 @@ def log_z(rbm: RBM) -> Float[Array, ""]:
     return log_sum(len(b), lambda v: -free_energy(BINARY, rbm, v), b.dtype)
 
 
-@jax.jit
 def log_prob(rbm: RBM, v: Float[Array, "N V"]) -> Float[Array, " N"]:
     """The log probability of each case under an RBM."""
-    with jax.default_matmul_precision("highest"):
-        return -jax.vmap(free_energy, (None, None, 0))(BINARY, rbm, v) - log_z(rbm)
+    return log_prob_of_rbm(rbm, log_z(rbm), v)
 
 
 @jax.jit
-def log_z_dbm(dbm: DBM) -> Float[Array, ""]:
+def log_z_of_dbm(dbm: DBM) -> Float[Array, ""]:
     """The log of ∑ exp(-E) of a deep Boltzmann machine, by a sum over its even or its odd layers."""
     return log_z(folded(dbm))
 
 
 @jax.jit
-def log_prob_dbm(dbm: DBM, v: Float[Array, "N V"]) -> Float[Array, " N"]:
+def log_prob_of_dbm(dbm: DBM, v: Float[Array, "N V"]) -> Float[Array, " N"]:
     """The log probability of each case under a deep Boltzmann machine."""
     with jax.default_matmul_precision("highest"):
-        of_hidden = jax.vmap(lambda v: log_z_dbm(clamped(dbm, v)))(v)
-        return v @ dbm.biases[0] + of_hidden - log_z_dbm(dbm)
+        of_hidden = jax.vmap(lambda v: log_z_of_dbm(clamped(dbm, v)))(v)
+        return v @ dbm.biases[0] + of_hidden - log_z_of_dbm(dbm)
 
 
 @jax.jit
-def log_prob_dbn(stack: Stack, v: Float[Array, "N V"]) -> Float[Array, " N"]:
+def log_prob_of_dbn(stack: Stack, v: Float[Array, "N V"]) -> Float[Array, " N"]:
     """The log probability of each case under a deep belief network of two RBMs or more: by a sum over the
     states of all hidden layers but the last, and one over those of the smaller side of the uppermost RBM.
     """

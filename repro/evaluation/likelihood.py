@@ -1,6 +1,6 @@
-"""Bounds of log p(v) of models that have hidden layers between v and what can be summed, in nats.
+"""The log probability of cases, in nats, or bounds of it where hidden layers cannot be summed out.
 
-Where log Z is needed it is given, exact or estimated; the bounds are as sure as it is.
+Where log Z is needed it is given, exact or estimated; what is found here is as sure as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from jaxtyping import Array, Float, Key
 
 from repro.models import dbn
 from repro.models.dbm import DBM, energy, mean_field
+from repro.models.rbm import RBM, free_energy
 from repro.models.stack import Stack
+
+
+@jax.jit
+def log_prob_of_rbm(rbm: RBM, log_z: Float[Array, ""] | float, v: Float[Array, "N V"]) -> Float[Array, " N"]:
+    """Of binary units: -F(v) - log Z, for each case."""
+    with jax.default_matmul_precision("highest"):
+        return -jax.vmap(free_energy, (None, None, 0))(dbn.BINARY, rbm, v) - log_z
 
 
 class Directed(NamedTuple):

@@ -44,15 +44,15 @@ def mean_field(dbm: DBM, v: Float[Array, " V"], n_updates: int = 50) -> Layers:
     way to it: each update sets first the odd layers, then the even ones to σ(log odds) at the means of their
     neighbours, and can only raise the variational bound   [salakhutdinov2009deep].
     """
+    of_hidden = clamped(dbm, v)
 
-    def update(_, hidden: Layers) -> Layers:
-        for parity in (1, 0):
-            received = log_odds(dbm, (v, *hidden))[1:]
-            pairs = enumerate(zip(hidden, received, strict=True), 1)
-            hidden = tuple(jax.nn.sigmoid(x) if depth % 2 == parity else mean for depth, (mean, x) in pairs)
-        return hidden
+    def update(_, means: Layers) -> Layers:
+        for side in (0, 1):
+            pairs = enumerate(zip(means, log_odds(of_hidden, means), strict=True))
+            means = tuple(jax.nn.sigmoid(x) if depth % 2 == side else mean for depth, (mean, x) in pairs)
+        return means
 
-    start = tuple(jnp.full_like(bias, 0.5) for bias in dbm.biases[1:])
+    start = tuple(jnp.full_like(bias, 0.5) for bias in of_hidden.biases)
     return jax.lax.fori_loop(0, n_updates, update, start)
 
 
