@@ -48,7 +48,7 @@ def table_of(rbm):
 # --- sums over all states ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at_once", [0, 2, 6, 9])
+@pytest.mark.parametrize("at_once", [0, 2, 9])
 def test_the_size_of_blocks_changes_nothing(at_once):
     W, b = numbers(1, 6, 6), numbers(1, 6)
     ours, slope = jax.value_and_grad(lambda b: log_sum(6, lambda x: b @ x + x @ W @ x, b.dtype, at_once))(b)
@@ -99,7 +99,7 @@ def test_a_deep_belief_network_exactly(sizes):
 
 # --- annealed importance sampling ----------------------------------------------------------------------
 
-FEW = Annealing(n_chains=20_000, n_steps=(2, 3), ends=(0.4, 1.0))
+FEW = Annealing(n_chains=5000, n_steps=(2, 3), ends=(0.4, 1.0))
 MODELS = [
     *(pytest.param(network(5, 3, seed=seed)[0], id=f"RBM {seed}") for seed in range(4)),
     *(pytest.param(folded(machine(3, 3, 2, seed=seed)), id=f"DBM {seed}") for seed in range(4)),
