@@ -6,7 +6,7 @@ weights with the mean 1/Z. As log is concave, the first estimate of log Z is on 
 too high; so what the first says of log p(v) = -F(v) - log Z is on average too good.
 
 A deep Boltzmann machine is an RBM once it is `folded`. Chains carry the visible units, the hidden ones are
-summed out; for the other way round both models are `exchanged`. All units are binary, and all is in nats.
+summed out; for the other way round both models are exchanged. All units are binary, and all is in nats.
 """
 
 from __future__ import annotations
@@ -85,15 +85,19 @@ def base_rate(rbm: RBM, train: Float[Array, "N V"], prior: float = 0.05) -> Base
     return BaseRate(bias, jnp.zeros_like(rbm.hidden_bias))
 
 
-def hidden_log_odds(base: BaseRate, rbm: RBM, beta: Float[Array, ""], v: Float[Array, "K V"]):
-    """Of h = 1 given v in p(v, h) ∝ base(v, h)^(1 - β) rbm(v, h)^β. That is an RBM: as energies are linear
-    in the parameters, its own lie between those of the two.
+def hidden_log_odds(
+    base: BaseRate, rbm: RBM, beta: Float[Array, ""], v: Float[Array, "K V"]
+) -> Float[Array, "K H"]:
+    """Of h = 1 given v in p(v, h) ∝ base(v, h)^(1 - β) rbm(v, h)^β; that is an RBM whose parameters lie
+    between those of the two, for energies are linear in them.
     """
     W, _, c = rbm
     return (1 - beta) * base.hidden_bias[None] + beta * (c[None] + v @ W)
 
 
-def visible_log_odds(base: BaseRate, rbm: RBM, beta: Float[Array, ""], h: Float[Array, "K H"]):
+def visible_log_odds(
+    base: BaseRate, rbm: RBM, beta: Float[Array, ""], h: Float[Array, "K H"]
+) -> Float[Array, "K V"]:
     """Of v = 1 given h in the same distribution."""
     W, b, _ = rbm
     return (1 - beta) * base.visible_bias[None] + beta * (b[None] + h @ W.T)
@@ -167,9 +171,10 @@ def _log_z_of(base: BaseRate) -> float:
 def _estimate(log_weights: Float[Array, " K"], at_start: float, sign: int) -> LogZ:
     """The log of the mean weight, or minus that, with Student's t-interval.
 
-    Its standard error is that of the mean weight over the mean weight (the delta method), from the effective
-    sample size alone. Of log-normal weights it covers as much as the bootstrap, which of heavy tails is too
-    little too; the papers' log(mean ± 3 standard errors) has no lower end where the errors are large.
+    Its standard error is that of the mean weight over the mean weight (the delta method), and follows from
+    the effective sample size. The papers' log(mean ± 3 standard errors) has no lower end where errors are
+    large; the bootstrap, tried on log-normal weights, covers no more. Where the effective sample size is a
+    small part of the chains every such interval is too short: compare the estimate from the other side.
     """
     found = np.asarray(log_weights, float) + at_start
     n, total = len(found), logsumexp(found)
