@@ -28,8 +28,8 @@ def log_recognition(rbm: RBM, v: Float[Array, " V"], h: Float[Array, " H"]) -> F
 
 
 def log_joint(stack: Stack, layers: Layers) -> Float[Array, ""]:
-    """Gives log p(v, h₁, ...) plus log Z of the uppermost RBM, which is another matter; its hidden units, the
-    last layer, are summed out   [salakhutdinov2008quantitative].
+    """Gives log p*(v, h₁, ...), which is log p plus log Z of the uppermost RBM, whose hidden units, the last
+    layer, are summed out   [salakhutdinov2008quantitative].
     """
     *lower, top = stack
     triples = zip(lower, layers[:-1], layers[1:], strict=True)
