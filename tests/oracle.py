@@ -244,3 +244,26 @@ def precision_at(codes, labels, k):
         nearest = sorted(others, key=lambda i, code=code: -cosine(code, codes[i]))[:k]  # sorted is stable
         fractions.append(sum(labels[i] == labels[query] for i in nearest) / k)
     return sum(fractions) / len(fractions)
+
+
+# --- deep Boltzmann machines and deep belief networks, an axis of states for each layer ----------------
+
+
+def log_table(weights, biases):
+    """b.x of every layer and x.W.y of every two neighbours, added up: -E of every configuration."""
+    every = [states(len(b)) for b in biases]
+    table = np.zeros([len(x) for x in every])
+    for i, at in np.ndenumerate(table):
+        x = [each[j] for each, j in zip(every, i, strict=True)]
+        at = sum(np.asarray(b) @ one for b, one in zip(biases, x, strict=True))
+        table[i] = at + sum(x[d] @ np.asarray(W) @ x[d + 1] for d, W in enumerate(weights))
+    return table
+
+
+def belief_joint(stack):
+    """p(v, h₁, h₂, ...): the uppermost RBM's p of its two layers, times p(below | above) down to v."""
+    p = joint(stack[-1])
+    for rbm in stack[-2::-1]:
+        below = joint(rbm) / joint(rbm).sum(axis=0)
+        p = below.reshape(*below.shape, *[1] * (p.ndim - 1)) * p
+    return p

@@ -27,10 +27,10 @@ from paper_figures import fig_bound
 from repro.data.dataset import Cases
 from repro.errors import RecordsMissingError
 from repro.evaluation.bound import bound, given, log_prior, log_probability, states
-from repro.models.rbm import RBM
+from repro.models.rbm import RBM, exchanged
 from repro.report.frame import read
 from repro.report.verdicts import Evidence, page, verdict
-from repro.runs.bound import Images, Pair, _scores, add_layer, learnt, small, turned_over, uphill
+from repro.runs.bound import Images, Pair, _scores, add_layer, learnt, small, uphill
 from repro.runs.config import Bound, Gaussian, Small
 from repro.runs.programs import PROGRAMS
 from repro.runs.run import Request, programs, run
@@ -70,7 +70,7 @@ def by_enumeration(first, second, v):
 
 
 def test_the_bound_and_log_p_are_those_of_the_whole_joint_distribution():
-    others = SECOND, rbm(3, 5, seed=1), turned_over(FIRST)
+    others = SECOND, rbm(3, 5, seed=1), exchanged(FIRST)
     log_p = jnp.stack([log_prior(second, H) for second in others])
     bounds = bound(given(FIRST, V, SHARES, H), log_p)
     found = log_probability(FIRST, V, SHARES, H, log_p)
@@ -92,7 +92,7 @@ def test_log_p_stays_a_number_where_every_state_makes_a_case_all_but_impossible(
 
 
 def test_the_first_rbm_turned_over_leaves_the_model_as_it_is_and_its_bound_tight():
-    log_p = log_prior(turned_over(FIRST), H)
+    log_p = log_prior(exchanged(FIRST), H)
     np.testing.assert_allclose(log_probability(FIRST, V, SHARES, H, log_p[None]), [ALONE], rtol=EXACT)
     np.testing.assert_allclose(bound(given(FIRST, V, SHARES, H), log_p), ALONE, rtol=EXACT)
 

@@ -27,6 +27,11 @@ class RBM(NamedTuple):
     hidden_bias: Float[Array, " H"]
 
 
+def exchanged(rbm: RBM) -> RBM:
+    """The same RBM with its hidden units for visible ones: of binary units it has the same energies."""
+    return RBM(rbm.weights.T, rbm.hidden_bias, rbm.visible_bias)
+
+
 @dataclass(frozen=True)
 class Units:
     """What the units are.

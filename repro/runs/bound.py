@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from repro.data.dataset import Dataset
 from repro.errors import UserError
 from repro.evaluation.bound import BINARY, Given, bound, given, log_prior, log_probability, states
-from repro.models.rbm import RBM, sample_hidden
+from repro.models.rbm import RBM, exchanged, sample_hidden
 from repro.models.stack import random_stack
 from repro.runs.autoencoding import streams
 from repro.runs.config import Bound, Gaussian, Small
@@ -130,17 +130,12 @@ def start_of_second(config: Bound, keys: Key[Array, " S"], first: RBM) -> RBM:
     if isinstance(config.start, Gaussian):
         others = jax.vmap(jr.fold_in, (0, None))(streams(keys).start, 1)
         return random_rbms(others, config.widths, config.start.scale)
-    return jax.vmap(turned_over)(first)
+    return jax.vmap(exchanged)(first)
 
 
 def random_rbms(keys: Key[Array, " S"], shape: tuple[int, int], scale: float) -> RBM:
     """Untrained RBMs."""
     return jitted(jax.vmap(partial(random_stack, sizes=shape, scale=scale)))(keys)[0]
-
-
-def turned_over(rbm: RBM) -> RBM:
-    """The same joint distribution, its hidden units for visible ones."""
-    return RBM(rbm.weights.T, rbm.hidden_bias, rbm.visible_bias)
 
 
 def learnt(
@@ -159,7 +154,7 @@ def learnt(
 
     second, log_p = jax.lax.scan(update, pair.second, jnp.arange(config.n_updates))
     log_p = jnp.concatenate([log_p, log_prior(second, h)[None]])
-    alone = log_prior(turned_over(pair.first), h)
+    alone = log_prior(exchanged(pair.first), h)
     reported = jnp.concatenate([alone[None], log_p[:: config.n_updates // config.n_reports]])
     return bound(known, log_p), log_probability(pair.first, images.distinct, images.shares, h, reported)
 
