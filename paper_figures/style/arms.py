@@ -36,7 +36,7 @@ STARTS = {"pretrained": "pretrained", "gaussian": "Gaussian", "fan-in": "fan-in"
 STARTS |= {"sparse": "sparse", "he": "He", "autoencoders": "autoencoder", "supervised": "supervised layers"}
 OPTIMISERS = {"sgd": "SGD", "momentum": "momentum", "cg": "CG", "lbfgs": "L-BFGS", "hf": "HF", "nag": "NAG"}
 OPTIMISERS |= {"adam": "Adam", "kfac": "K-FAC", "muon": "Muon"}
-ACTIVATIONS = {"logistic": "", "relu": "ReLU", "gelu": "GELU"}
+ACTIVATIONS = {"logistic": "", "tanh": "tanh", "relu": "ReLU", "gelu": "GELU"}
 USUAL_SCALE = {"pretrained": 0.1, "gaussian": 0.1}  # standard deviations; of the other starts a factor, 1
 DASHES = ["-", (0, (1, 1)), (0, (5, 1.2)), (0, (4, 1, 1, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2))]
 
