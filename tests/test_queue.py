@@ -306,6 +306,18 @@ def test_a_classifier_takes_its_operations_at_the_rate_of_its_kind_and_pretraini
     assert first.devices == {"abacus"} and first.first == pytest.approx(shared)
 
 
+def test_a_classifier_that_was_never_run_on_such_a_device_takes_what_another_kind_took_there():
+    fast = [
+        record._replace(provenance=record.provenance | {"platform": "gpu"})
+        for record in runs("few_labels", "1000/dbn", flops=6e15, test_error_percent=1.0, device="another")
+    ]
+    slow = runs("classifier", "glorot-adam", seeds=1, flops=6e13, test_error_percent=1.0, device="slide rule")
+    costs = Costs(frame(*fast, *slow))
+    assert costs.estimate(work("few_labels", "1000/dbn"), HERE).devices == {"slide rule"}
+    assert costs.estimate(work("few_labels", "1000/dbn"), Device("third", "gpu")).devices == {"another"}
+    assert costs.of_runs("few_labels", EXPERIMENTS["few_labels"].variants["1000/dbn"], 1).device == "another"
+
+
 def test_what_is_not_counted_takes_as_long_as_its_like_took_here():
     took = {"abacus": 12.0, "another": 879.0}
     of_each = [

@@ -291,15 +291,21 @@ class Costs:
 
     def _own_rate(self, config: Learning, here: Device | None = None) -> tuple[float, str] | None:
         """The same of recorded runs of a kind of classifier, all their time counted in, for much of it is not
-        spent on products: on this device or its kind, if there are any. None of other runs, and if none is
-        recorded.
+        spent on products: on this device or one like it, if need be of the other kind, or else on any. None
+        of other runs, and if none is recorded.
         """
-        runs = select(self.frame.runs, kind=config.kind).dropna(subset=["flops", "wall_seconds"])
-        if isinstance(config, Autoencoding) or runs.empty:
+        if isinstance(config, Autoencoding):
             return None
+        kinds = self.frame.runs.kind.isin([Classifying.kind, FewLabels.kind])
+        all_kinds = self.frame.runs[kinds].dropna(subset=["flops", "wall_seconds"])
+        own = select(all_kinds, kind=config.kind)
         alike = {"device": here.name, "platform": here.platform} if here else {}
-        nearest = (select(runs, **{name: value}) for name, value in alike.items())
-        runs = next((some for some in nearest if len(some)), runs)
+        nearest = [
+            select(some, **{name: value}) for some in (own, all_kinds) for name, value in alike.items()
+        ]
+        runs = next((some for some in nearest if len(some)), own)
+        if runs.empty:
+            return None
         spent = runs.groupby("device")[["flops", "wall_seconds"]].sum()
         rates = (spent.flops / spent.wall_seconds).sort_values()
         return float(rates.iloc[-1]), str(rates.index[-1])
