@@ -393,7 +393,7 @@ def test_labels_may_have_gaps(data):
 
 
 def test_draws_of_which_every_rate_diverges_have_diverged(data):
-    wild = replace(FEW, optimiser=SGD(), network=Network((9,), "relu"), rates=(1e18, 1e20), budget=Epochs(2))
+    wild = replace(FEW, optimiser=SGD(), network=Network((9, 6), "relu"), rates=(1e18, 1e20))
     found = run(wild, data, 0, 1).metrics
     assert np.all(found["diverged_epoch"] >= 1)
     assert np.isnan(found["test_error_percent"]).all() and np.isnan(found["learning_rate_within"]).all()
