@@ -57,8 +57,7 @@ EXPECTED = {
 
 EXPERIMENT = Experiment(
     name="bound",
-    claim="A second layer improves the variational bound, if it starts as the first turned over and learns "
-    "by the exact gradient",
+    claim="A second layer that starts as the first turned over improves the variational bound",
     artefact="claim C4",
     variants=VARIANTS,
     quick=quick,

@@ -201,7 +201,7 @@ def test_no_file_of_ours_is_refused_in_a_line(tmp_path, content):
     [
         ({"start": "pretraind"}, "did you mean 'pretrained'"),
         ({"optimiser": "sgdd"}, "optimiser='sgdd'"),
-        ({"activation": "tanh"}, "activation: input should be 'logistic'"),
+        ({"activation": "sine"}, "activation: input should be 'logistic'"),
         ({"widths": (0,)}, "widths=0: it must be"),
         ({"kind": "count"}, "kind count has whole numbers alone"),
         ({"kind": "bin"}, "did you mean 'binary'"),
