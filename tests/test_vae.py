@@ -21,6 +21,7 @@ from repro.models.vae import (
     log_weight,
     random_vae,
 )
+from repro.training.binary import drawn_anew
 from repro.training.fit import fit
 from repro.training.variational import bound, gradient, variational_trainer
 
@@ -147,7 +148,7 @@ def test_training_climbs_the_bound(estimator):
     of = Variational(12, latent=(2,), hidden=(8,))
     keys = jax.vmap(jr.key)(np.arange(2))
     start = jax.tree.map(lambda x: x.astype(float), jax.vmap(lambda key: random_vae(key, of))(keys))
-    trainer = variational_trainer(of, estimator, optax.adam(0.01))
+    trainer = drawn_anew(variational_trainer(of, estimator, optax.adam(0.01)))
     fitted = fit(keys, trainer, start, inputs, n_epochs=40, batch_size=20)
     climbed = fitted.curves["bound"]
     assert np.all(climbed[:, -3:].mean(axis=1) > climbed[:, 0] + 1.5)
@@ -172,7 +173,7 @@ def test_pixels_are_drawn_anew_as_their_values_have_it():
     vae = jax.tree.map(jnp.zeros_like, network(ONE))
     *hidden, (weights, bias) = vae.pixels
     vae = vae._replace(pixels=(*hidden, (weights, bias + 10.0)))
-    trainer = variational_trainer(ONE, "reparameterised", optax.sgd(0.0))
+    trainer = drawn_anew(variational_trainer(ONE, "reparameterised", optax.sgd(0.0)))
     inputs = jnp.full((4, 5), 0.5)
     state = trainer.init(jr.key(0), vae, inputs)
     drawn = [trainer.epoch(jr.key(i), state, inputs, jnp.arange(4)[None], 0) for i in range(8)]

@@ -71,8 +71,7 @@ def gradient(
 def variational_trainer(
     of: Variational, estimator: Estimator, optimiser: optax.GradientTransformation
 ) -> Trainer:
-    """Climbs the bound. Cases are pixels in [0, 1], of which every update draws binary ones anew, with the
-    pixels as probabilities   [burda2015importance, section 5.1].
+    """Climbs the bound of binary cases.
 
     Info: `bound`, before the update.
     """
@@ -82,9 +81,7 @@ def variational_trainer(
         return VariationalState(params, optimiser.init(params), jnp.zeros(()))
 
     def step(key, state, batch, n):
-        key_pixels, key_draw = jr.split(key)
-        binary = jr.bernoulli(key_pixels, batch).astype(batch.dtype)
-        value, ascent = gradient(of, estimator, state.params, binary, key_draw, state.baseline)
+        value, ascent = gradient(of, estimator, state.params, batch, key, state.baseline)
         descent = jax.tree.map(jnp.negative, ascent)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats; we do not
             updates, opt_state = optimiser.update(descent, state.opt_state, state.params)
