@@ -4,15 +4,15 @@ Claim       Deep Boltzmann machines "are very powerful models": one is no more t
             variational autoencoder with as many parameters, trained for as long. Beside both, what came
             before and after: a mixture, RBMs by contrastive divergence of 1, 3 and 25 steps and by persistent
             chains, a deep belief network [salakhutdinov2008quantitative; murray2009evaluating].
-Deviations  90. Pixels are drawn anew in every epoch for all models, and once for scoring; papers differ in
-                it. Numbers in print are of other draws of the test pixels.
-            91. All RBMs learn for 100 epochs at a rate that falls from .1 to 0 in a straight line, without any
-                momentum; CD-25 has 25 steps from the beginning.
+Deviations  90. Pixels are drawn anew in every epoch for all models, and once for scoring. Papers differ in
+                it, and their test pixels are other draws.
+            91. All RBMs learn for 100 epochs without momentum, at a rate that falls from .1 to 0 in a straight
+                line; CD-25 has 25 steps from the beginning.
             92. Variational autoencoders are those of burda2015importance, trained for 300 epochs, not 3,280,
                 by Adam at a rate that falls as a cosine.
-            93. Estimates differ in kind: the exact log p of a mixture; -F - log Z of an RBM, log Z by annealed
-                importance sampling from below, so that it is on average too good, and the estimate from above
-                beside it; lower bounds, on average, by importance weighting, of the others.
+            93. Estimates differ in kind: the exact log p of a mixture; -F - log Z of an RBM, with log Z from
+                below by annealed importance sampling, so that it is on average too good, beside the estimate
+                from above; of the others lower bounds, on average, by importance weighting.
 Tuning      Rate and momentum of the RBMs: .05 and .1 without momentum and .02, .05, .1 with .9, on 2,000
             validation digits, after 15 epochs of persistent chains. Those with momentum were put aside, for
             their log Z from both sides was 150 nats apart.

@@ -200,8 +200,8 @@ def judge_belief(model: Belief, key: Key[Array, ""], stack: Stack, cases: Cases)
 def anneal(
     model: Belief, key: Key[Array, ""], rbm: RBM, seen: Float[Array, "P V"]
 ) -> tuple[LogZ, dict[str, float], Float[Array, "K V"]]:
-    """Estimate log Z of an RBM that has learnt from what it has `seen`, from both sides; and chains that go on
-    from where annealing ended.
+    """Estimate log Z of an RBM that has learnt from what it has `seen`, from both sides; and chains that go
+    on from where annealing ended.
     """
     key_below, key_chains, key_above = jr.split(key, 3)
     base = base_rate(rbm, seen)
