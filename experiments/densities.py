@@ -6,8 +6,9 @@ Claim       Deep Boltzmann machines "are very powerful models": one is no more t
             chains, a deep belief network [salakhutdinov2008quantitative; murray2009evaluating].
 Deviations  90. Pixels are drawn anew in every epoch for all models, and once for scoring. Papers differ
                 in it, and their test pixels are other draws.
-            91. All RBMs learn for 100 epochs without momentum, at a rate that falls from .1 to 0 in a straight
-                line; CD-25 has 25 steps from the beginning.
+                in it, and their test pixels are other draws.
+            91. All RBMs learn for 100 epochs without momentum, at a rate that falls from .1 to 0 in a
+                straight line; CD-25 has 25 steps from the beginning.
             92. Variational autoencoders are those of burda2015importance, trained for 300 epochs, not 3,280,
                 by Adam at a rate that falls as a cosine.
             93. Estimates differ in kind: the exact log p of a mixture; -F - log Z of an RBM, with log Z from
