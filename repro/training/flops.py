@@ -20,6 +20,31 @@ def stack_flops(sizes: tuple[int, ...], n_cases: int, n_epochs: tuple[int, ...],
     return learning + sum(2.0 * a * b * n_cases for a, b in pairs[:-1])
 
 
+def doubled_flops(sizes: tuple[int, ...], n_cases: int, n_gibbs: tuple[tuple[int, ...], ...]) -> float:
+    """The same for a deep Boltzmann machine, of whose copied units one is computed; `n_gibbs` has for each
+    RBM the Gibbs steps of every epoch.
+    """
+    pairs = list(itertools.pairwise(sizes))
+    each = zip(pairs, n_gibbs, strict=True)
+    learning = sum(contrastive_flops(*pair, n_cases, k) for pair, steps in each for k in steps)
+    return learning + sum(2.0 * a * b * n_cases for a, b in pairs[:-1])
+
+
+def deep_boltzmann_flops(
+    sizes: tuple[int, ...], batch_size: int, n_mean_field: int, n_chains: int, n_gibbs: int
+) -> float:
+    """One update of a deep Boltzmann machine.
+
+    For each case: up from the pixels and down to them once, twice through the other weights at each update of
+    mean field, and an outer product; for each chain: twice through all weights at each step, once more to
+    the means of its odd layers, and an outer product.
+    """
+    weights = [a * b for a, b in itertools.pairwise(sizes)]
+    of_case = 2 * weights[0] + 2 * n_mean_field * sum(weights[1:]) + sum(weights)
+    of_chain = (2 * n_gibbs + 2) * sum(weights)
+    return 2.0 * (batch_size * of_case + n_chains * of_chain)
+
+
 def backprop_flops(layers: tuple[int, ...], n_cases: int) -> float:
     """One loss with its gradient on n_cases through a network with these layers, inputs to outputs.
 
