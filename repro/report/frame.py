@@ -21,6 +21,7 @@ from repro.runs.config import (
     Autoencoders,
     Autoencoding,
     Belief,
+    Boltzmann,
     Bound,
     ByHand,
     Classifying,
@@ -40,6 +41,7 @@ from repro.runs.config import (
     Transfer,
     Tuning,
     from_json,
+    n_epochs_of,
 )
 from repro.runs.record import Record, layer_epochs, load_arrays, load_records, n_epochs
 from repro.timing.subject import Subject
@@ -296,7 +298,7 @@ def _of_density(record: Record, config: Density) -> dict[str, Any]:
     model, layers = config.model, layer_epochs(record)
     found = {
         "model": model.kind,
-        "epochs": 0 if layers else model.n_epochs,
+        "epochs": n_epochs_of(model),
         "flops": record.metrics.get("flops"),
         "pretraining_epochs": sum(layers),
         "pretraining": ", ".join(map(str, layers[:1] if len(set(layers)) == 1 else layers)),
@@ -306,6 +308,9 @@ def _of_density(record: Record, config: Density) -> dict[str, Any]:
         case Belief():
             how = model.pretraining.contrastive
             sizes, rate, batch_size = model.widths, how.learning_rate, model.pretraining.batch_size
+        case Boltzmann():
+            joint = model.learning.joint
+            sizes, rate, batch_size = model.widths, joint.learning_rate, joint.batch_size
         case Inferring():
             sizes, rate, batch_size = model.latent, model.optimiser.learning_rate, model.batch_size
         case Mixture():

@@ -16,6 +16,7 @@ from repro.evaluation.few_shot import FewShot
 from repro.models.autoencoder import Activation
 from repro.models.perceptron import Dropout
 from repro.training.contrastive import Contrastive
+from repro.training.deep_boltzmann import DeepBoltzmann, DoubledPretraining
 from repro.training.greedy import Pretraining
 from repro.training.layerwise import Layerwise
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
@@ -551,6 +552,28 @@ class Belief:
 
 
 @choice
+class Boltzmann:
+    """A deep Boltzmann machine   [salakhutdinov2009deep]."""
+
+    widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (500, 1000)
+    learning: DeepBoltzmann = DeepBoltzmann()
+    annealing: Annealing = Annealing()
+    n_steps: Count = 1000  # Gibbs steps of the chains whose states are shown, from where annealing ended
+    n_mean_field: Count = 50  # updates of the means of each case that is scored
+    kind: Literal["boltzmann"] = "boltzmann"
+
+    def __post_init__(self) -> None:
+        """Refuse pretraining of other layers.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        start = self.learning.start
+        if isinstance(start, DoubledPretraining) and len(start.n_epochs) != len(self.widths):
+            raise ValueError(f"n_epochs must be as many as widths, {len(self.widths)}: {start.n_epochs}")
+
+
+@choice
 class Inferring:
     """A variational autoencoder   [kingma2014autoencoding]; units of its stochastic layers, that next to the
     pixels first, and of the two deterministic ones below each of them   [burda2015importance, section 5].
@@ -584,9 +607,33 @@ class Density:
     """
 
     data: str
-    model: Annotated[Mixture | Belief | Inferring, *BY_KIND]
+    model: Annotated[Mixture | Belief | Boltzmann | Inferring, *BY_KIND]
     n_scored: Count = 10_000  # test cases, and as many training cases: the first, or as many as there are
     kind: Literal["density"] = "density"
+
+
+def n_epochs_of(model: Mixture | Belief | Boltzmann | Inferring) -> int:
+    """For how long a model learns as a whole; 0 of one that learns layer by layer alone."""
+    if isinstance(model, Belief):
+        return 0
+    return model.learning.joint.n_epochs if isinstance(model, Boltzmann) else model.n_epochs
+
+
+def with_epochs(
+    model: Mixture | Belief | Boltzmann | Inferring, n: int | None, n_pretraining: int | None
+) -> Any:
+    """The model learning for so many epochs as a whole, and so many layer by layer, where these are given."""
+    match model:
+        case Belief():
+            schedule = model.pretraining
+            return replace(model, pretraining=replace(schedule, n_epochs=n_pretraining or schedule.n_epochs))
+        case Boltzmann():
+            start, joint = model.learning.start, model.learning.joint
+            if n_pretraining and isinstance(start, DoubledPretraining):
+                start = replace(start, n_epochs=(n_pretraining,) * len(start.n_epochs))
+            joint = replace(joint, n_epochs=n or joint.n_epochs)
+            return replace(model, learning=replace(model.learning, start=start, joint=joint))
+    return replace(model, n_epochs=n or model.n_epochs)
 
 
 Learning = Autoencoding | Classifying | FewLabels  # by a network

@@ -16,18 +16,26 @@ from jaxtyping import Array, Float, Key
 from repro.data.binary import check_pixels, drawn_once
 from repro.data.dataset import Dataset
 from repro.evaluation.annealing import LogZ, base_rate, log_z_from_above, log_z_from_below
-from repro.evaluation.likelihood import Bounds, bounds_of_dbn, bounds_of_vae, log_prob_of_rbm
+from repro.evaluation.likelihood import (
+    Bounds,
+    bound_of_dbm,
+    bounds_of_dbn,
+    bounds_of_vae,
+    log_prob_of_rbm,
+)
 from repro.models import mixture, vae
+from repro.models.dbm import DBM, folded
 from repro.models.dbn import BINARY
 from repro.models.rbm import RBM, hidden_mean, sample_hidden, sample_visible, visible_mean
 from repro.models.stack import Stack, random_stack
 from repro.runs.autoencoding import streams
-from repro.runs.config import Belief, Density, Inferring, Mixture
+from repro.runs.config import Belief, Boltzmann, Density, Inferring, Mixture
 from repro.runs.outcome import Outcome, as_bytes, for_each, on_device
 from repro.training.binary import drawn_anew
 from repro.training.compiling import jitted
+from repro.training.deep_boltzmann import DoubledPretraining, begun, deep_boltzmann_trainer
 from repro.training.fit import UNWATCHED, Fitted, Monitor, fit
-from repro.training.flops import mixture_flops, stack_flops
+from repro.training.flops import deep_boltzmann_flops, doubled_flops, mixture_flops, stack_flops
 from repro.training.gibbs import gibbs_chain
 from repro.training.greedy import climb, pretrain
 from repro.training.mixture import mixture_trainer
@@ -197,8 +205,39 @@ def judge_belief(model: Belief, key: Key[Array, ""], stack: Stack, cases: Cases)
     return judged._replace(metrics=judged.metrics | gain)
 
 
+def learn_boltzmann(
+    model: Boltzmann, keys: Key[Array, " S"], pixels: Float[Array, "P V"], monitor: Monitor
+) -> Learnt:
+    """Layer by layer with doubled inputs, then all layers together."""
+    how, sizes = model.learning, (pixels.shape[1], *model.widths)
+    start = begun(streams(keys).pretraining, how.start, sizes, pixels, monitor)
+    n_batches = len(pixels) // how.joint.batch_size
+    trainer = drawn_anew(deep_boltzmann_trainer(how.joint, steps_per_epoch=n_batches))
+    fitted = _fit(how.joint, keys, trainer, start.dbm, pixels, monitor)
+    joint = how.joint
+    each = deep_boltzmann_flops(sizes, joint.batch_size, joint.n_mean_field, joint.n_chains, joint.n_gibbs)
+    flops = joint.n_epochs * n_batches * each
+    if isinstance(how.start, DoubledPretraining):
+        steps = enumerate(how.start.n_epochs)
+        n_gibbs = tuple(tuple(how.start.n_gibbs(depth, i) for i in range(n)) for depth, n in steps)
+        flops += doubled_flops(sizes, len(pixels), n_gibbs)
+    seconds = {"pretraining": start.seconds, "finetuning": float(fitted.seconds.sum())}
+    seconds["compile"] = start.compile_seconds + fitted.compile_seconds
+    return Learnt(fitted.state.params, start.curves | fitted.curves, seconds, flops)
+
+
+def judge_boltzmann(model: Boltzmann, key: Key[Array, ""], dbm: DBM, cases: Cases) -> Judged:
+    """By annealed importance sampling of the machine folded into an RBM, and mean field for each case."""
+    key_z, key_pixels = jr.split(key)
+    rbm = folded(dbm)
+    log_z, metrics, chains = anneal(model, key_z, rbm, cases.pixels)
+    test, train = (np.asarray(bound_of_dbm(dbm, log_z.value, v, model.n_mean_field)) for v in cases[:2])
+    samples = means_below(key_pixels, (rbm,), chains[:N_SHOWN])[:, : cases.pixels.shape[1]]
+    return Judged(test, train, log_z.high - log_z.value, metrics, samples)
+
+
 def anneal(
-    model: Belief, key: Key[Array, ""], rbm: RBM, seen: Float[Array, "P V"]
+    model: Belief | Boltzmann, key: Key[Array, ""], rbm: RBM, seen: Float[Array, "P V"]
 ) -> tuple[LogZ, dict[str, float], Float[Array, "K V"]]:
     """Estimate log Z of an RBM that has learnt from what it has `seen`, from both sides; and chains that go
     on from where annealing ended.
@@ -267,5 +306,6 @@ def _of(tree: Any, i: int) -> Any:
 FAMILIES = {
     Mixture: Family(learn_mixture, judge_mixture),
     Belief: Family(learn_belief, judge_belief),
+    Boltzmann: Family(learn_boltzmann, judge_boltzmann),
     Inferring: Family(learn_variational, judge_variational),
 }

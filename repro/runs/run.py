@@ -39,6 +39,7 @@ from repro.runs.config import (
     ByHand,
     Classifying,
     Config,
+    Density,
     Epochs,
     Flops,
     Learning,
@@ -51,6 +52,7 @@ from repro.runs.config import (
     from_json,
     tuning_of,
     with_choice,
+    with_epochs,
 )
 from repro.runs.experiment import Experiment, check_profile, shrunk
 from repro.runs.lock import claim
@@ -277,6 +279,9 @@ def _with_precision(config: Any, request: Request) -> Any:
 
 def _with_epochs(config: Any, request: Request) -> Any:
     """The configuration with the numbers of epochs that are requested."""
+    if isinstance(config, Density):
+        model = with_epochs(config.model, request.epochs, request.pretraining_epochs)
+        return replace(config, model=model)
     if isinstance(config, Learning | ByHand) and request.epochs:
         config = replace(config, budget=Epochs(request.epochs))
     if not isinstance(config, Learning | AsStarted):
