@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from repro.errors import UserError
-from repro.report import answer, eras, precision, verdicts
+from repro.report import answer, densities, eras, precision, verdicts
 from repro.report.frame import RUN, Frame, shown, widths_of
 from repro.report.tables import ROW, build, csv, read_published, readable, stem, tables_folder, tidy
 from repro.report.verdicts import Claim, Evidence, verdict
@@ -50,6 +50,9 @@ def generated(frame: Frame, asked: Questions) -> dict[Path, str]:
     rounded = precision.compared(frame)
     contents[tables / "precision.csv"] = csv(rounded[precision.COLUMNS])
     contents[tables / "precision.md"] = precision.page(rounded)
+    nats = densities.rows(frame)
+    if len(nats):  # instead of a section for each metric
+        contents[tables / "densities.md"] = densities.page(nats)
     contents[tables / "claims.md"] = verdicts.page(asked.claims, evidence)
     if frame.folder.resolve() == ROOT / "results":
         readme = (ROOT / "README.md").read_text(encoding="utf-8")

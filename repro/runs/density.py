@@ -128,7 +128,7 @@ def learn_mixture(
     trainer = drawn_anew(mixture_trainer(model.pseudo_count))
     fitted = _fit(model, keys, trainer, jax.vmap(start)(streams(keys).start), pixels, monitor)
     flops = mixture_flops(model.n_components, pixels.shape[1], len(pixels) * model.n_epochs)
-    return _learnt(fitted, flops)
+    return _learnt(keys, fitted, flops)
 
 
 def judge_mixture(model: Mixture, key: Key[Array, ""], params: mixture.Mixture, cases: Cases) -> Judged:
@@ -149,7 +149,7 @@ def learn_variational(
     trainer = drawn_anew(variational_trainer(of, model.estimator, first_order(model.optimiser, n_updates)))
     start = jax.vmap(partial(vae.random_vae, of=of))(streams(keys).start)
     fitted = _fit(model, keys, trainer, start, pixels, monitor)
-    return _learnt(fitted, 0.0)
+    return _learnt(keys, fitted, 0.0)
 
 
 def judge_variational(model: Inferring, key: Key[Array, ""], params: vae.VAE, cases: Cases) -> Judged:
@@ -223,7 +223,7 @@ def learn_boltzmann(
         flops += doubled_flops(sizes, len(pixels), n_gibbs)
     seconds = {"pretraining": start.seconds, "finetuning": float(fitted.seconds.sum())}
     seconds["compile"] = start.compile_seconds + fitted.compile_seconds
-    return Learnt(fitted.state.params, start.curves | fitted.curves, seconds, flops)
+    return Learnt(fitted.state.params, start.curves | _curves(keys, fitted), seconds, flops)
 
 
 def judge_boltzmann(model: Boltzmann, key: Key[Array, ""], dbm: DBM, cases: Cases) -> Judged:
@@ -238,7 +238,7 @@ def judge_boltzmann(model: Boltzmann, key: Key[Array, ""], dbm: DBM, cases: Case
 
 def anneal(
     model: Belief | Boltzmann, key: Key[Array, ""], rbm: RBM, seen: Float[Array, "P V"]
-) -> tuple[LogZ, dict[str, float], Float[Array, "K V"]]:
+) -> tuple[LogZ, dict[str, float], Float[Array, "K U"]]:
     """Estimate log Z of an RBM that has learnt from what it has `seen`, from both sides; and chains that go
     on from where annealing ended.
     """
@@ -253,7 +253,7 @@ def anneal(
     return below, found, chains
 
 
-def means_below(key: Key[Array, ""], stack: Stack, v: Float[Array, "n V"]) -> Float[Array, "n V"]:
+def means_below(key: Key[Array, ""], stack: Stack, v: Float[Array, "n U"]) -> Float[Array, "n V"]:
     """The probabilities of the pixels under states of the visible units of the uppermost RBM: hidden units
     are drawn once more, then each layer given the one above.
     """
@@ -290,9 +290,14 @@ def _fit(model, keys, trainer, start, pixels, monitor) -> Fitted:
     )
 
 
-def _learnt(fitted: Fitted, flops: float) -> Learnt:
+def _learnt(keys: Key[Array, " S"], fitted: Fitted, flops: float) -> Learnt:
     seconds = {"finetuning": float(fitted.seconds.sum()), "compile": fitted.compile_seconds}
-    return Learnt(fitted.state.params, fitted.curves, seconds, flops)
+    return Learnt(fitted.state.params, _curves(keys, fitted), seconds, flops)
+
+
+def _curves(keys: Key[Array, " S"], fitted: Fitted) -> dict[str, np.ndarray]:
+    clock = {"epochs": fitted.epochs, "seconds": np.cumsum(fitted.seconds)}
+    return fitted.curves | {name: for_each(keys, x) for name, x in clock.items()}
 
 
 def _network(model: Inferring, pixels: Float[Array, "P V"]) -> vae.Variational:
