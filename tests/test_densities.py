@@ -238,7 +238,7 @@ QUICK = replace(
     ),
     expected={},
 )
-FEWER = replace(density.Belief().annealing, n_chains=4, n_steps=(5,), ends=(1.0,))
+FEWER = replace(density.Belief().annealing, n_chains=20, n_steps=(5,), ends=(1.0,))
 SMALL = {
     Belief: {"widths": (6,), "annealing": FEWER, "n_steps": 2},
     density.Mixture: {"n_components": 3},
