@@ -110,7 +110,10 @@ def test_the_proposal_is_that_of_the_paper(step_size=0.4):
 @pytest.mark.parametrize("beta", [0.0, 0.6])
 def test_transitions_leave_intermediate_distributions_as_they_are(beta):
     deep, base = network(2), numbers(3, 4)
-    T, _ = transitions(partial(tempered, base, jnp.float64(beta)), deep, 0.7)
+    see = partial(tempered, base, jnp.float64(beta))
+    slope = jax.grad(lambda x: see(placed(OF, deep, x)).energy.sum())(X)
+    np.testing.assert_allclose(see(placed(OF, deep, X)).slope, slope, **EXACT)
+    T, _ = transitions(see, deep, 0.7)
     log_p = (1 - beta) * states(4) @ np.asarray(base) + beta * minus_energy(deep, states(4))
     p = np.exp(log_p - logsumexp(log_p))
     np.testing.assert_allclose(p @ T, p, **EXACT)

@@ -32,9 +32,9 @@ LogLikelihood = Callable[[Any, Array, Array], Array]
 class Decoding:
     """How chains go from the prior to the posterior.
 
-    Step sizes are those of a first run with one chain for each case, all with the same, which is multiplied by
-    exp(rate (acceptance - target)) at each temperature, acceptance a mean over cases. The chains that count
-    are others and find them fixed, so that their weights are unbiased.
+    Step sizes are those of a first run with one chain for each case, all with the same, multiplied at each
+    temperature by exp(rate (acceptance - target)), acceptance a mean over cases. The chains that count are
+    others and find them fixed, so that their weights are unbiased.
     """
 
     n_chains: Count = 16  # for each case
@@ -100,7 +100,7 @@ def hamiltonian_move(
     n_leapfrog: int,
 ) -> tuple[Latent, Float[Array, ""]]:
     """A move that leaves p(z) p(x | z)^β as it is, and its acceptance averaged over chains."""
-    kernel = hmc.build_kernel()
+    kernel: Any = hmc.build_kernel()  # its annotations are of Python numbers
 
     def of_chain(key, x, z, value, slope):
         def log_density(z):

@@ -66,7 +66,8 @@ def adversarial_trainer(of: Adversarial, optimiser: optax.GradientTransformation
     def descend(gradient, opt_state, layers):
         with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats; we do not
             updates, opt_state = optimiser.update(gradient, opt_state, layers)
-        return optax.apply_updates(layers, updates), opt_state
+        updated: Any = optax.apply_updates(layers, updates)
+        return updated, opt_state
 
     def step(key, state, batch, n):
         del n
