@@ -8,7 +8,6 @@ batch with `jax.vmap` at the door.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -18,17 +17,19 @@ from jaxtyping import Array, Float, Key
 
 from repro.models.autoencoder import Activation
 from repro.models.initialise import glorot
-from repro.models.perceptron import Layers, Perceptron, outputs, random_layers
+from repro.models.perceptron import Dropout, Layers, Perceptron, noisy_outputs, outputs, random_layers
+from repro.typed import Count, choice
 
 
-@dataclass(frozen=True)
+@choice
 class Adversarial:
     """Two networks with two hidden layers each, of the same size."""
 
-    n_visible: int
-    latent: int = 50
-    hidden: int = 200
-    activation: Activation = "gelu"
+    n_visible: Count
+    latent: Count = 50
+    hidden: Count = 200
+    activation: Activation = "relu"
+    dropout: Dropout | None = Dropout()  # in the discriminator   [goodfellow2014generative, section 5]
 
     @property
     def generator(self) -> Perceptron:
@@ -38,7 +39,7 @@ class Adversarial:
     @property
     def discriminator(self) -> Perceptron:
         """From pixels to the log odds of data against the generator."""
-        return Perceptron((self.n_visible, self.hidden, self.hidden, 1), self.activation)
+        return Perceptron((self.n_visible, self.hidden, self.hidden, 1), self.activation, self.dropout)
 
 
 class GAN(NamedTuple):
@@ -60,10 +61,11 @@ def generated(of: Adversarial, generator: Layers, z: Float[Array, " Z"]) -> Floa
     return jax.nn.sigmoid(outputs(of.generator, generator, z))
 
 
-def log_odds_of_data(of: Adversarial, discriminator: Layers, x: Float[Array, " V"]) -> Float[Array, ""]:
-    """That the image is of the data, and not the generator's."""
-    [odds] = outputs(of.discriminator, discriminator, x)
-    return odds
+def log_odds_of_data(
+    of: Adversarial, discriminator: Layers, x: Float[Array, "B V"], key: Key[Array, ""]
+) -> Float[Array, " B"]:
+    """That each image is of the data, and not the generator's; units left out as the key has it."""
+    return noisy_outputs(of.discriminator, discriminator, x, key)[:, 0]
 
 
 def log_likelihood(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from repro.models.adversarial import GAN, Adversarial, generated, log_odds_of_data
 from repro.models.perceptron import Layers
@@ -26,24 +26,25 @@ class AdversarialState(NamedTuple):
 
 
 def discriminator_loss(
-    of: Adversarial, gan: GAN, data: Float[Array, "B V"], z: Float[Array, "K Z"]
+    of: Adversarial, gan: GAN, data: Float[Array, "B V"], z: Float[Array, "K Z"], key: Key[Array, ""]
 ) -> Float[Array, ""]:
     """-log D(x) - log(1 - D(G(z))), in nats: a mean over the data and a mean over the latent units; 2 log 2
     where it cannot tell one from the other.
     """
-    of_data, of_generated = _judged(of, gan, data), _judged(of, gan, _images(of, gan.generator, z))
-    return jax.nn.softplus(-of_data).mean() + jax.nn.softplus(of_generated).mean()
+    key_data, key_made = jr.split(key)
+    of_data = log_odds_of_data(of, gan.discriminator, data, key_data)
+    of_made = log_odds_of_data(of, gan.discriminator, _images(of, gan.generator, z), key_made)
+    return jax.nn.softplus(-of_data).mean() + jax.nn.softplus(of_made).mean()
 
 
-def generator_loss(of: Adversarial, gan: GAN, z: Float[Array, "K Z"]) -> Float[Array, ""]:
+def generator_loss(
+    of: Adversarial, gan: GAN, z: Float[Array, "K Z"], key: Key[Array, ""]
+) -> Float[Array, ""]:
     """-log D(G(z)), in nats, mean over the latent units: the loss that does not saturate
     [goodfellow2014generative, section 3].
     """
-    return jax.nn.softplus(-_judged(of, gan, _images(of, gan.generator, z))).mean()
-
-
-def _judged(of: Adversarial, gan: GAN, x: Float[Array, "B V"]) -> Float[Array, " B"]:
-    return jax.vmap(log_odds_of_data, (None, None, 0))(of, gan.discriminator, x)
+    of_made = log_odds_of_data(of, gan.discriminator, _images(of, gan.generator, z), key)
+    return jax.nn.softplus(-of_made).mean()
 
 
 def _images(of: Adversarial, generator: Layers, z: Float[Array, "K Z"]) -> Float[Array, "K V"]:
@@ -72,16 +73,17 @@ def adversarial_trainer(of: Adversarial, optimiser: optax.GradientTransformation
     def step(key, state, batch, n):
         del n
         gan, (of_generator, of_discriminator) = state.params, state.opt_states
-        seen, answered = jr.normal(key, (2, len(batch), of.latent), batch.dtype)
+        key_latent, key_judge, key_deceive = jr.split(key, 3)
+        seen, answered = jr.normal(key_latent, (2, len(batch), of.latent), batch.dtype)
 
         def judge(discriminator):
-            return discriminator_loss(of, gan._replace(discriminator=discriminator), batch, seen)
+            return discriminator_loss(of, gan._replace(discriminator=discriminator), batch, seen, key_judge)
 
         loss, gradient = jax.value_and_grad(judge)(gan.discriminator)
         discriminator, of_discriminator = descend(gradient, of_discriminator, gan.discriminator)
 
         def deceive(generator):
-            return generator_loss(of, GAN(generator, discriminator), answered)
+            return generator_loss(of, GAN(generator, discriminator), answered, key_deceive)
 
         deceived, gradient = jax.value_and_grad(deceive)(gan.generator)
         generator, of_generator = descend(gradient, of_generator, gan.generator)

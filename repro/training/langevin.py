@@ -28,8 +28,8 @@ class Langevin:
     """How the negative phase is sampled; chains live on between updates   [tieleman2008training]."""
 
     n_chains: Count = 100
-    n_steps: Count = 20  # proposals to each chain between updates
-    step_size: Positive = 0.1  # α: the larger, the more units are proposed to flip
+    n_steps: Count = 10  # proposals to each chain between updates
+    step_size: Positive = 0.2  # α: the larger, the more units are proposed to flip
     penalty: NotNegative = 0.0  # on the mean squared energies of both phases   [du2019implicit]
 
 
