@@ -103,7 +103,9 @@ def _found(key, of, base, deep, start, temperatures, step_size) -> Found:
     beta = jnp.asarray(temperatures, base.dtype)
     annealed = run(key, base=base, deep=deep, states=start, temperatures=beta)
     at_start = float(np.logaddexp(0, np.asarray(base, float)).sum())
-    log_z = estimate(annealed.log_weights, -at_start if down else at_start, sign=-1 if down else 1)
+    log_z = estimate(
+        annealed.log_weights, annealed.states, -at_start if down else at_start, sign=-1 if down else 1
+    )
     return Found(log_z, np.asarray(annealed.acceptance))
 
 

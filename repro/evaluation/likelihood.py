@@ -18,6 +18,7 @@ from repro.models import dbn
 from repro.models.dbm import DBM, energy, mean_field
 from repro.models.rbm import RBM, free_energy
 from repro.models.stack import Stack
+from repro.models.vae import VAE, Variational, infer, log_joint, log_recognition
 
 
 @jax.jit
@@ -85,6 +86,19 @@ def bounds_of_dbn(
         draw=lambda key, v: dbn.recognise(key, stack, v),
     )
     return bounds(key, model, v, n_samples, at_once)
+
+
+@partial(jax.jit, static_argnames=("of", "n_samples", "at_once"))
+def bounds_of_vae(
+    key: Key[Array, ""], of: Variational, vae: VAE, x: Float[Array, "N V"], n_samples: int, at_once: int = 1
+) -> Bounds:
+    """Of a variational autoencoder   [burda2015importance, section 3]."""
+    model = Directed(
+        log_joint=partial(log_joint, of, vae),
+        log_posterior=partial(log_recognition, of, vae),
+        draw=lambda key, x: infer(of, vae, x, key),
+    )
+    return bounds(key, model, x, n_samples, at_once)
 
 
 @partial(jax.jit, static_argnames="n_updates")

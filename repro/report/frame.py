@@ -20,14 +20,18 @@ from repro.runs.config import (
     AsStarted,
     Autoencoders,
     Autoencoding,
+    Belief,
     Bound,
     ByHand,
     Classifying,
+    Density,
     FewLabels,
     Flops,
     Gaussian,
+    Inferring,
     Learning,
     LocallyLinear,
+    Mixture,
     Pixels,
     Pretrained,
     PrincipalComponents,
@@ -50,6 +54,7 @@ FACTS = {  # column: its type; what means nothing for a run is missing
     **dict.fromkeys(["experiment", "variant", "kind", "identity", "data", "device", "platform"], "string"),
     **dict.fromkeys(["start", "optimiser", "schedule", "activation", "widths"], "string"),
     "features": "string",  # kind of those that are transferred
+    "model": "string",  # kind of those that are worth so many nats
     **dict.fromkeys(["pretraining", "precision", "of_2006", "commit", "path"], "string"),
     **dict.fromkeys(["program", "workload", "sizes", "part", "host"], "string"),  # of timings
     **dict.fromkeys(["seed", "code_size", "n_layers", "n_labels", "epochs"], "Int64"),
@@ -240,6 +245,8 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found | _of_classifier_by_hand(record, config)
         case Bound():
             return found | _of_bound(record, config)
+        case Density():
+            return found | _of_density(record, config)
         case Tuning():
             return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
     layers = layer_epochs(record) or _layerwise(config)
@@ -283,6 +290,27 @@ def _of_bound(record: Record, config: Bound) -> dict[str, Any]:
         "learning_rate": config.learning_rate,
         "precision": "float64",
     }
+
+
+def _of_density(record: Record, config: Density) -> dict[str, Any]:
+    model, layers = config.model, layer_epochs(record)
+    found = {
+        "model": model.kind,
+        "epochs": 0 if layers else model.n_epochs,
+        "flops": record.metrics.get("flops"),
+        "pretraining_epochs": sum(layers),
+        "pretraining": ", ".join(map(str, layers[:1] if len(set(layers)) == 1 else layers)),
+        "precision": "float32",
+    }
+    match model:
+        case Belief():
+            how = model.pretraining.contrastive
+            sizes, rate, batch_size = model.widths, how.learning_rate, model.pretraining.batch_size
+        case Inferring():
+            sizes, rate, batch_size = model.latent, model.optimiser.learning_rate, model.batch_size
+        case Mixture():
+            sizes, rate, batch_size = (model.n_components,), None, model.batch_size
+    return found | {"widths": "-".join(map(str, sizes)), "learning_rate": rate, "batch_size": batch_size}
 
 
 def _layerwise(config: Learning | AsStarted) -> list[int]:

@@ -16,6 +16,7 @@ from repro.runs.config import (
     Bound,
     ByHand,
     Classifying,
+    Density,
     FewLabels,
     LocallyLinear,
     PrincipalComponents,
@@ -23,6 +24,7 @@ from repro.runs.config import (
     Transfer,
     Tuning,
 )
+from repro.runs.density import learn_density
 from repro.runs.embedding import run_lle
 from repro.runs.few_labels import learn_from_few
 from repro.runs.linear import run_lsa, run_pca
@@ -49,4 +51,5 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Transfer: transfer,
     ByHand: train_by_hand,
     Bound: add_layer,
+    Density: learn_density,
 }

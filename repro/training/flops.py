@@ -40,3 +40,10 @@ def orthogonalisation_flops(layers: tuple[int, ...], n_iterations: int) -> float
 def direct_flops(layers: tuple[int, ...], n_updates: int, batch_size: int) -> float:
     """So many updates with one loss and gradient each, from random weights."""
     return n_updates * backprop_flops(layers, batch_size)
+
+
+def mixture_flops(n_components: int, n_visible: int, n_cases: int) -> float:
+    """Expectation maximisation on n_cases: one pass to the components, and one back with what they are
+    responsible for.
+    """
+    return 4.0 * n_components * n_visible * n_cases
