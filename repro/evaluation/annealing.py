@@ -11,7 +11,8 @@ summed out; for the other way round both models are exchanged. All units are bin
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ from pydantic import Field
 from scipy.special import logsumexp
 
 from repro.evaluation.intervals import LEVEL
+from repro.models.deep_energy import log_odds_of_mean
 from repro.models.rbm import RBM
 from repro.training.compiling import jitted
 from repro.typed import Count, Positive, choice
@@ -56,6 +58,15 @@ class Annealing:
         return np.concatenate([[0.0], *(np.linspace(*each[:2], each[2] + 1)[1:] for each in stretches)])
 
 
+class Path(NamedTuple):
+    """Distributions from one to another, with an inverse temperature each, as functions of what the state of
+    all chains is.
+    """
+
+    gain: Callable[..., Array]  # state, β, β' -> log p*(state; β') - log p*(state; β) of each chain
+    move: Callable[..., tuple[Any, Any]]  # key, state, β' -> state after a step that leaves p(β'), info
+
+
 class BaseRate(NamedTuple):
     """The RBM without weights at which annealing begins: its units are independent."""
 
@@ -81,8 +92,8 @@ def base_rate(rbm: RBM, train: Float[Array, "N V"], prior: float = 0.05) -> Base
     So that no bias is infinite each mean is drawn towards ½, as if of all cases a share `prior` more were on,
     and as many off; the authors' program adds those that are on alone.
     """
-    mean = (jnp.mean(train, axis=0) + prior) / (1 + 2 * prior)
-    bias = jnp.zeros_like(rbm.visible_bias).at[: len(mean)].set(jax.scipy.special.logit(mean))
+    odds = log_odds_of_mean(train, prior)
+    bias = jnp.zeros_like(rbm.visible_bias).at[: len(odds)].set(odds)
     return BaseRate(bias, jnp.zeros_like(rbm.hidden_bias))
 
 
@@ -104,6 +115,28 @@ def visible_log_odds(
     return (1 - beta) * base.visible_bias[None] + beta * (b[None] + h @ W.T)
 
 
+def follow(
+    key: Key[Array, ""], path: Path, state: Any, temperatures: Float[Array, " T"]
+) -> tuple[Array, Any, Any]:
+    """Of chains begun at samples of the first distribution, the log weights, where they end, and the info of
+    every move: over each step from β to β' the weight of a chain is multiplied by p*(β') / p*(β) where it
+    is, and then it moves   [neal2001annealed].
+    """
+
+    def step(carried, numbered):
+        state, log_weights = carried
+        i, before, after = numbered
+        log_weights += path.gain(state, before, after)
+        state, info = path.move(jr.fold_in(key, i), state, after)
+        return (state, log_weights), info
+
+    steps = jnp.arange(len(temperatures) - 1, dtype=jnp.int32), temperatures[:-1], temperatures[1:]
+    with jax.default_matmul_precision("highest"):
+        none = jnp.zeros_like(path.gain(state, temperatures[0], temperatures[0]))
+        (state, log_weights), infos = jax.lax.scan(step, (state, none), steps)
+    return log_weights, state, infos
+
+
 def anneal(
     key: Key[Array, ""],
     base: BaseRate,
@@ -113,24 +146,21 @@ def anneal(
 ) -> tuple[Float[Array, " K"], Float[Array, "K V"]]:
     """Of K chains, begun at samples v of the first distribution, the log weights and where they end.
 
-    Over each step from β to β' the weight of a chain is multiplied by p*(v; β') / p*(v; β), with
-    log p*(v; β) = ((1 - β) a + β b).v + ∑ⱼ softplus(log odds of hⱼ), a the base's visible biases; then v is
-    drawn anew by h ~ p(h | v; β'), v ~ p(v | h; β')   [salakhutdinov2008quantitative].
+    log p*(v; β) = ((1 - β) a + β b).v + ∑ⱼ softplus(log odds of hⱼ), a the base's visible biases; v is drawn
+    anew by h ~ p(h | v; β'), v ~ p(v | h; β')   [salakhutdinov2008quantitative].
     """
 
-    def step(carried, numbered):
-        v, log_weights = carried
-        i, before, after = numbered
-        key_h, key_v = jr.split(jr.fold_in(key, i))
-        received = hidden_log_odds(base, rbm, after, v)
-        gain = jax.nn.softplus(received) - jax.nn.softplus(hidden_log_odds(base, rbm, before, v))
-        log_weights += (after - before) * (v @ (rbm.visible_bias - base.visible_bias)) + gain.sum(axis=1)
-        h = _drawn(key_h, received)
-        return (_drawn(key_v, visible_log_odds(base, rbm, after, h)), log_weights), None
+    def gain(v, before, after):
+        received = [jax.nn.softplus(hidden_log_odds(base, rbm, beta, v)) for beta in (before, after)]
+        linear = (after - before) * (v @ (rbm.visible_bias - base.visible_bias))
+        return linear + (received[1] - received[0]).sum(axis=1)
 
-    steps = jnp.arange(len(temperatures) - 1, dtype=jnp.int32), temperatures[:-1], temperatures[1:]
-    with jax.default_matmul_precision("highest"):
-        (v, log_weights), _ = jax.lax.scan(step, (v, jnp.zeros_like(v[:, 0])), steps)
+    def move(key, v, beta):
+        key_h, key_v = jr.split(key)
+        h = _drawn(key_h, hidden_log_odds(base, rbm, beta, v))
+        return _drawn(key_v, visible_log_odds(base, rbm, beta, h)), None
+
+    log_weights, v, _ = follow(key, Path(gain, move), v, temperatures)
     return log_weights, v
 
 
@@ -143,8 +173,9 @@ def log_z_from_below(key: Key[Array, ""], base: BaseRate, rbm: RBM, annealing: A
     key_start, key_steps = jr.split(key)
     shape = annealing.n_chains, len(base.visible_bias)
     start = _drawn(key_start, jnp.broadcast_to(base.visible_bias, shape))
-    found = jitted(anneal)(key_steps, base, rbm, start, _of_type(rbm, annealing.temperatures()))
-    return _estimate(*found, _log_z_of(base), sign=1)
+    temperatures = _of_type(rbm, annealing.temperatures())
+    log_weights, ends = jitted(anneal)(key_steps, base, rbm, start, temperatures)
+    return estimate(log_weights, ends, _log_z_of(base), sign=1)
 
 
 def log_z_from_above(
@@ -157,7 +188,8 @@ def log_z_from_above(
     is lacking in them is lacking in the bound.
     """
     temperatures = _of_type(rbm, annealing.temperatures()[::-1])
-    return _estimate(*jitted(anneal)(key, base, rbm, samples, temperatures), -_log_z_of(base), sign=-1)
+    log_weights, ends = jitted(anneal)(key, base, rbm, samples, temperatures)
+    return estimate(log_weights, ends, -_log_z_of(base), sign=-1)
 
 
 def _of_type(rbm: RBM, values: np.ndarray) -> Array:
@@ -168,7 +200,7 @@ def _log_z_of(base: BaseRate) -> float:
     return float(sum(np.logaddexp(0, np.asarray(bias, float)).sum() for bias in base))
 
 
-def _estimate(log_weights: Float[Array, " K"], ends: Float[Array, "K V"], at_start: float, sign: int) -> LogZ:
+def estimate(log_weights: Float[Array, " K"], ends: Float[Array, "K V"], at_start: float, sign: int) -> LogZ:
     """The log of the mean weight, or minus that, with Student's t-interval.
 
     Its standard error is that of the mean weight over the mean weight (the delta method), and follows from
