@@ -23,6 +23,7 @@ from repro.runs.config import (
     Bound,
     ByHand,
     Classifying,
+    DirectedModel,
     FewLabels,
     Flops,
     Gaussian,
@@ -240,6 +241,10 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found | _of_classifier_by_hand(record, config)
         case Bound():
             return found | _of_bound(record, config)
+        case DirectedModel():
+            return found | _of_directed(config) | _spent(record)
+        case Tuning(run=DirectedModel() as run):
+            return found | _of_directed(run) | {"flops": record.metrics.get("flops")}
         case Tuning():
             return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
     layers = layer_epochs(record) or _layerwise(config)
@@ -247,22 +252,23 @@ def _of_run(record: Record) -> dict[str, Any]:
     return (
         found
         | _of_network(config)
-        | {
-            "epochs": n_epochs(record),
-            "updates": record.curves["updates"][-1] if record.curves.get("updates") else None,
-            "flops": record.metrics.get("flops"),
-            "pretraining_epochs": sum(layers),
-            "pretraining": ", ".join(map(str, each)),
-        }
+        | _spent(record)
+        | {"pretraining_epochs": sum(layers), "pretraining": ", ".join(map(str, each))}
     )
 
 
-def _of_classifier_by_hand(record: Record, config: ByHand) -> dict[str, Any]:
+def _spent(record: Record) -> dict[str, Any]:
     updates = record.curves.get("updates")
     return {
         "epochs": n_epochs(record),
-        "epochs_asked": config.budget.n,
         "updates": updates[-1] if updates else None,
+        "flops": record.metrics.get("flops"),
+    }
+
+
+def _of_classifier_by_hand(record: Record, config: ByHand) -> dict[str, Any]:
+    return _spent(record) | {
+        "epochs_asked": config.budget.n,
         "start": "he",
         "optimiser": "sgd",
         "momentum": config.momentum,
@@ -282,6 +288,23 @@ def _of_bound(record: Record, config: Bound) -> dict[str, Any]:
         "widths": "-".join(map(str, config.widths)),
         "learning_rate": config.learning_rate,
         "precision": "float64",
+    }
+
+
+def _of_directed(config: DirectedModel) -> dict[str, Any]:
+    between = zip(config.hidden, config.latent, strict=True)
+    return _length(config) | {
+        "start": "glorot",
+        "start_scale": 1.0,
+        "optimiser": config.optimiser.kind,
+        "learning_rate": config.optimiser.learning_rate,
+        "schedule": config.optimiser.schedule,
+        "activation": config.activation,
+        "widths": "-".join(f"{hidden}-{hidden}-{latent}" for hidden, latent in between),
+        "code_size": config.latent[-1],
+        "batch_size": config.batch_size,
+        "tuned": config.tuning is not None,
+        "precision": "float32",
     }
 
 
@@ -317,12 +340,7 @@ def _of_network(config: Learning | AsStarted) -> dict[str, Any]:
 
 def _of_finetuning(config: Learning) -> dict[str, Any]:
     descent = config.optimiser
-    asked = (
-        {"flops_asked": config.budget.total}
-        if isinstance(config.budget, Flops)
-        else {"epochs_asked": config.budget.n}
-    )
-    return asked | {
+    return _length(config) | {
         "optimiser": descent.kind,
         "momentum": getattr(descent, "limit", getattr(descent, "momentum", None)),
         "learning_rate": getattr(descent, "learning_rate", None),
@@ -332,6 +350,13 @@ def _of_finetuning(config: Learning) -> dict[str, Any]:
         "tuned": bool(config.tuning if isinstance(config, Autoencoding) else config.rates),
         "of_2006": _of_2006(config),
     }
+
+
+def _length(config: Learning | DirectedModel) -> dict[str, Any]:
+    """How long it was to be."""
+    if isinstance(config.budget, Flops):
+        return {"flops_asked": config.budget.total}
+    return {"epochs_asked": config.budget.n}
 
 
 def products(config: Learning | AsStarted) -> str:

@@ -16,6 +16,7 @@ from repro.runs.config import (
     Bound,
     ByHand,
     Classifying,
+    DirectedModel,
     FewLabels,
     LocallyLinear,
     PrincipalComponents,
@@ -23,6 +24,7 @@ from repro.runs.config import (
     Transfer,
     Tuning,
 )
+from repro.runs.directed import choose_rate_of_bound, climb
 from repro.runs.embedding import run_lle
 from repro.runs.few_labels import learn_from_few
 from repro.runs.linear import run_lsa, run_pca
@@ -34,8 +36,8 @@ from repro.training.fit import UNWATCHED, Monitor
 
 def choose(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Monitor = UNWATCHED) -> Outcome:
     """What a run leaves to be chosen on the validation cases."""
-    of_kind = choose_stop if isinstance(config.run, Classifying) else choose_rate
-    return of_kind(config, data, keys, monitor)
+    of_kind = {Classifying: choose_stop, Autoencoding: choose_rate, DirectedModel: choose_rate_of_bound}
+    return of_kind[type(config.run)](config, data, keys, monitor)
 
 
 PROGRAMS: dict[type, Callable[..., Outcome]] = {
@@ -49,4 +51,5 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Transfer: transfer,
     ByHand: train_by_hand,
     Bound: add_layer,
+    DirectedModel: climb,
 }
