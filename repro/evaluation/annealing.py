@@ -71,6 +71,7 @@ class LogZ(NamedTuple):
     high: float
     log_weights: Float[np.ndarray, " K"]  # of the chains; the mean weight estimates Z, or of the way back 1/Z
     effective_sample_size: float  # (∑w)² / ∑w²: as many chains of equal weights are worth as much; 1 to K
+    ends: Float[Array, "K V"]  # states of the chains at the end: nearly samples of the distribution there
 
 
 def base_rate(rbm: RBM, train: Float[Array, "N V"], prior: float = 0.05) -> BaseRate:
@@ -142,8 +143,8 @@ def log_z_from_below(key: Key[Array, ""], base: BaseRate, rbm: RBM, annealing: A
     key_start, key_steps = jr.split(key)
     shape = annealing.n_chains, len(base.visible_bias)
     start = _drawn(key_start, jnp.broadcast_to(base.visible_bias, shape))
-    log_weights, _ = jitted(anneal)(key_steps, base, rbm, start, _of_type(rbm, annealing.temperatures()))
-    return _estimate(log_weights, _log_z_of(base), sign=1)
+    found = jitted(anneal)(key_steps, base, rbm, start, _of_type(rbm, annealing.temperatures()))
+    return _estimate(*found, _log_z_of(base), sign=1)
 
 
 def log_z_from_above(
@@ -156,8 +157,7 @@ def log_z_from_above(
     is lacking in them is lacking in the bound.
     """
     temperatures = _of_type(rbm, annealing.temperatures()[::-1])
-    log_weights, _ = jitted(anneal)(key, base, rbm, samples, temperatures)
-    return _estimate(log_weights, -_log_z_of(base), sign=-1)
+    return _estimate(*jitted(anneal)(key, base, rbm, samples, temperatures), -_log_z_of(base), sign=-1)
 
 
 def _of_type(rbm: RBM, values: np.ndarray) -> Array:
@@ -168,7 +168,7 @@ def _log_z_of(base: BaseRate) -> float:
     return float(sum(np.logaddexp(0, np.asarray(bias, float)).sum() for bias in base))
 
 
-def _estimate(log_weights: Float[Array, " K"], at_start: float, sign: int) -> LogZ:
+def _estimate(log_weights: Float[Array, " K"], ends: Float[Array, "K V"], at_start: float, sign: int) -> LogZ:
     """The log of the mean weight, or minus that, with Student's t-interval.
 
     Its standard error is that of the mean weight over the mean weight (the delta method), and follows from
@@ -182,4 +182,4 @@ def _estimate(log_weights: Float[Array, " K"], at_start: float, sign: int) -> Lo
     value, half = sign * (total - np.log(n)), np.nan
     if n > 1:
         half = scipy.stats.t.ppf((1 + LEVEL) / 2, n - 1) * np.sqrt(max(n / size - 1, 0) / (n - 1))
-    return LogZ(float(value), float(value - half), float(value + half), found, size)
+    return LogZ(float(value), float(value - half), float(value + half), found, size, ends)

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from repro.models import dbn, vae
+from repro.models import dbn
 from repro.models.dbm import DBM, energy, mean_field
 from repro.models.rbm import RBM, free_energy
 from repro.models.stack import Stack
-from repro.models.vae import VAE, Variational
+from repro.models.vae import VAE, Variational, infer, log_joint, log_recognition
 
 
 @jax.jit
@@ -88,19 +88,15 @@ def bounds_of_dbn(
     return bounds(key, model, v, n_samples, at_once)
 
 
+@partial(jax.jit, static_argnames=("of", "n_samples", "at_once"))
 def bounds_of_vae(
-    key: Key[Array, ""],
-    of: Variational,
-    params: VAE,
-    x: Float[Array, "N V"],
-    n_samples: int,
-    at_once: int = 1,
+    key: Key[Array, ""], of: Variational, vae: VAE, x: Float[Array, "N V"], n_samples: int, at_once: int = 1
 ) -> Bounds:
-    """Of a variational autoencoder; q is its recognition network   [burda2015importance, section 5]."""
+    """Of a variational autoencoder   [burda2015importance, section 3]."""
     model = Directed(
-        log_joint=partial(vae.log_joint, of, params),
-        log_posterior=partial(vae.log_recognition, of, params),
-        draw=lambda key, x: vae.infer(of, params, x, key),
+        log_joint=partial(log_joint, of, vae),
+        log_posterior=partial(log_recognition, of, vae),
+        draw=lambda key, x: infer(of, vae, x, key),
     )
     return bounds(key, model, x, n_samples, at_once)
 

@@ -243,10 +243,9 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found | _of_bound(record, config)
         case DirectedModel():
             return found | _of_directed(config) | _spent(record)
-        case Tuning(run=DirectedModel() as run):
-            return found | _of_directed(run) | {"flops": record.metrics.get("flops")}
-        case Tuning():
-            return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
+        case Tuning(run=run):
+            of_run = _of_directed(run) if isinstance(run, DirectedModel) else _of_network(run)
+            return found | of_run | {"flops": record.metrics.get("flops")}
     layers = layer_epochs(record) or _layerwise(config)
     each = layers[:1] if len(set(layers)) == 1 else layers
     return (

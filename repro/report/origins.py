@@ -16,16 +16,16 @@ from repro.runs.config import (
     SUFFICIENT,
     AsStarted,
     Autoencoders,
-    Autoencoding,
     Classifying,
     Config,
-    DirectedModel,
     Epochs,
+    Features,
     Learning,
     Precision,
     Pretrained,
     Supervised,
     Transfer,
+    Tuned,
     Tuning,
     deterministic,
     from_json,
@@ -165,7 +165,7 @@ def _network(config: Config | None) -> Learning | AsStarted | None:
     return within if isinstance(within, Learning | AsStarted) else None
 
 
-def _learns(config: Config | None) -> Config | None:
+def _learns(config: Config | None) -> Config | Features | None:
     """The run that is tuned, or whose features are transferred; itself where there is none."""
     within = config.run if isinstance(config, Tuning) else config
     return within.features if isinstance(within, Transfer) else within
@@ -177,8 +177,7 @@ def _on_accelerator(record: Record) -> bool:
 
 def _is_asked(config: Config, asked: Config) -> bool:
     """Whether a run is what is asked for; a rate that is to be chosen may be any."""
-    tuned = isinstance(asked, Autoencoding | DirectedModel) and asked.tuning
-    if not (isinstance(asked, Classifying) or tuned):
+    if not (isinstance(asked, Classifying) or (isinstance(asked, Tuned) and asked.tuning)):
         return config == asked
     if isinstance(config, Tuning):
         return config == tuning_of(asked)

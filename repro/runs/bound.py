@@ -115,7 +115,13 @@ def train_first(
     n_batches = len(images) // batch_size
     return fit(
         streams(keys).pretraining,
-        contrastive_trainer(BINARY, config.contrastive, batch_size=batch_size, steps_per_epoch=n_batches),
+        contrastive_trainer(
+            BINARY,
+            config.contrastive,
+            batch_size=batch_size,
+            steps_per_epoch=n_batches,
+            n_epochs=config.n_epochs,
+        ),
         random_rbms(streams(keys).start, (n_visible, n_hidden), Gaussian().scale),
         images,
         n_epochs=config.n_epochs,

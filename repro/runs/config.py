@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from repro.errors import UserError
+from repro.evaluation.annealing import Annealing
 from repro.evaluation.few_shot import FewShot
 from repro.models.autoencoder import Activation
 from repro.models.perceptron import Dropout
@@ -567,9 +568,78 @@ class Bound:
             raise ValueError(f"n_reports: {self.n_reports} does not divide {self.n_updates} updates")
 
 
+@choice
+class Mixture:
+    """A mixture of products of independent pixels, by expectation maximisation."""
+
+    n_components: Count = 500
+    pseudo_count: Positive = 1.0  # see `mixture_trainer`
+    n_epochs: Count = 100
+    batch_size: Count = 1000  # cases that are counted at a time; moves nothing but rounding and the tail
+    kind: Literal["mixture"] = "mixture"
+
+
+@choice
+class Belief:
+    """A deep belief network, RBM upon RBM; of one layer it is an RBM. Visible biases start at the log odds of
+    the pixels, all others at 0   [hinton2012guide, section 8].
+    """
+
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (500,)
+    pretraining: Pretraining = Pretraining(
+        n_epochs=100,
+        seen="states",
+        contrastive=Contrastive(learning_rate=0.05, rate_falls=True, mean_field=False),
+    )
+    scale: Positive = 0.01  # standard deviation of the weights that it starts from
+    annealing: Annealing = Annealing()  # of the uppermost RBM
+    n_samples: Count = 100  # importance weights for each case, where there are several layers
+    n_steps: Count = 1000  # Gibbs steps of the chains whose states are shown, from where annealing ended
+    kind: Literal["belief"] = "belief"
+
+
+@choice
+class Inferring:
+    """A variational autoencoder   [kingma2014autoencoding]; units of its stochastic layers, that next to the
+    pixels first, and of the two deterministic ones below each of them   [burda2015importance, section 5].
+    """
+
+    latent: Annotated[tuple[Count, ...], Field(min_length=1)] = (50,)
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (200,)
+    estimator: Estimator = "reparameterised"
+    optimiser: Adam = Adam(1e-3, schedule="cosine")
+    n_epochs: Count = 300
+    batch_size: Count = 100
+    n_samples: Count = 5000  # importance weights for each case that is scored
+    kind: Literal["variational"] = "variational"
+
+    def __post_init__(self) -> None:
+        """Refuse stochastic layers without networks between, and a rate that comes from nowhere.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        if len(self.hidden) != len(self.latent):
+            raise ValueError(f"hidden must be as many as latent, {len(self.latent)}: {self.hidden}")
+        check_rates(self.optimiser, ())
+
+
+@choice
+class Density:
+    """A model of binary images, trained on all training cases without their labels, and what it makes of the
+    test cases: log p in nats. Pixels are drawn anew in every epoch, each with its value as the probability;
+    those of the cases that are scored are drawn once, for all models the same.
+    """
+
+    data: str
+    model: Annotated[Mixture | Belief | Inferring, *BY_KIND]
+    n_scored: Count = 10_000  # test cases, and as many training cases: the first, or as many as there are
+    kind: Literal["density"] = "density"
+
+
 Learning = Autoencoding | Classifying | FewLabels  # by a network
 Deterministic = PrincipalComponents | SemanticAnalysis | LocallyLinear
-Config = Learning | Tuning | Deterministic | Transfer | ByHand | Bound | DirectedModel
+Config = Learning | Tuning | Deterministic | Transfer | ByHand | Bound | Density | DirectedModel
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 
 

@@ -95,7 +95,7 @@ def choose_rate_of_bound(
     assert isinstance(run, DirectedModel) and run.tuning
     check_pixels(data)
     how, of, inputs = run.tuning, network_of(run, data), jax.device_put(np.asarray(data.train.inputs))
-    started, valid = random_vaes(of, keys), drawn_once(data.valid.inputs)
+    started, valid = random_vaes(of, keys), drawn_once(np.asarray(data.valid.inputs))
 
     def train_until(n_epochs: int, rates: tuple[float, ...], begun: Fitted | None) -> Fitted:
         beside = jax.tree.map(lambda x: jnp.repeat(x, len(rates), axis=0), started)
@@ -256,7 +256,7 @@ def score(
     config: DirectedModel, of: Variational, keys: Key[Array, " S"], params: VAE, data: Dataset
 ) -> tuple[dict[str, np.ndarray], float]:
     """What the models are worth in nats on the test images, and the seconds that compiling took."""
-    x = jnp.asarray(drawn_once(data.test.inputs)[: config.n_test])
+    x = jnp.asarray(drawn_once(np.asarray(data.test.inputs))[: config.n_test])
 
     def of_seed(vae, x, key):
         return bounds_of_vae(key, of, vae, x, config.n_samples)

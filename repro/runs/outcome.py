@@ -87,7 +87,7 @@ def examples(data: Dataset, reconstruct: Callable) -> dict[str, np.ndarray]:
     reconstructions = np.asarray(reconstruct(inputs))
     inputs = np.broadcast_to(inputs, reconstructions.shape)
     shown = {"example_inputs": inputs, "example_reconstructions": reconstructions}
-    return {name: _bytes(x) if data.kind == "binary" else x.astype(np.float32) for name, x in shown.items()}
+    return {name: as_bytes(x) if data.kind == "binary" else x.astype(np.float32) for name, x in shown.items()}
 
 
 def coded(labels: Int[np.ndarray, " N"]) -> Int[np.ndarray, " K"]:
@@ -121,7 +121,8 @@ def weights(layers: Sequence[Layer], i: int) -> dict[str, np.ndarray]:
     return names
 
 
-def _bytes(images: np.ndarray) -> np.ndarray:
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """Pixels in [0, 1] in 255ths."""
     return np.clip(np.rint(images * 255), 0, 255).astype(np.uint8)
 
 

@@ -16,6 +16,7 @@ from repro.runs.config import (
     Bound,
     ByHand,
     Classifying,
+    Density,
     DirectedModel,
     FewLabels,
     LocallyLinear,
@@ -24,6 +25,7 @@ from repro.runs.config import (
     Transfer,
     Tuning,
 )
+from repro.runs.density import learn_density
 from repro.runs.directed import choose_rate_of_bound, climb
 from repro.runs.embedding import run_lle
 from repro.runs.few_labels import learn_from_few
@@ -51,5 +53,6 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Transfer: transfer,
     ByHand: train_by_hand,
     Bound: add_layer,
+    Density: learn_density,
     DirectedModel: climb,
 }

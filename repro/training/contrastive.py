@@ -26,6 +26,7 @@ class Contrastive:
     persistent: bool = False  # negative phase from chains that live on between minibatches
     mean_field: bool = True  # reconstructions stay probabilities; False samples them
     learning_rate: float = 0.1  # per case: the gradient is a mean over the minibatch
+    rate_falls: bool = False  # in a straight line, to 0 with the last update
     weight_decay: float = 0.0002  # inside the learning-rate bracket, weights only
     momentum: tuple[float, float] = (0.5, 0.9)  # before and from `momentum_epoch` on
     momentum_epoch: int = 5  # epochs at the first momentum
@@ -57,15 +58,26 @@ def contrastive_gradient(
 
 
 def contrastive_trainer(
-    units: Units, config: Contrastive, *, batch_size: int, steps_per_epoch: int, keep_hidden: bool = False
+    units: Units,
+    config: Contrastive,
+    *,
+    batch_size: int,
+    steps_per_epoch: int,
+    n_epochs: int | None = None,
+    keep_hidden: bool = False,
 ) -> Trainer:
-    """Trains an RBM. Persistent chains, one per case of a minibatch, start at randomly drawn cases. The state
-    keeps the hidden means met on the way if asked to.
+    """Trains an RBM, for so many epochs where its rate falls. Persistent chains, one per case of a minibatch,
+    start at randomly drawn cases. The state keeps the hidden means met on the way if asked to.
 
     Info: `reconstruction_error`, squared, summed over visible units, averaged over cases: of the k-step
     reconstruction, or for persistent chains of the one-step mean-field reconstruction.
+
+    Raises:
+        ValueError: if the rate falls and the number of epochs is not said.
     """
-    optimiser = _optimiser(config, steps_per_epoch)
+    if config.rate_falls and n_epochs is None:
+        raise ValueError("n_epochs: needed where rate_falls, to 0 with the last of them")
+    optimiser = _optimiser(config, steps_per_epoch, n_epochs)
 
     def init(key, rbm, inputs):
         chains = inputs[jr.choice(key, len(inputs), (batch_size,))] if config.persistent else None
@@ -110,15 +122,20 @@ def _mean_field_reconstruction(units, rbm, batch):
     return jax.vmap(lambda v: visible_mean(units, rbm, hidden_mean(units, rbm, v), jnp.sum(v)))(batch)
 
 
-def _optimiser(config: Contrastive, steps_per_epoch: int) -> optax.GradientTransformation:
-    """Δ = momentum Δ - rate (gradient + decay W), then W += Δ."""
+def _optimiser(
+    config: Contrastive, steps_per_epoch: int, n_epochs: int | None
+) -> optax.GradientTransformation:
+    """Δ = momentum Δ - rate (gradient + decay W), then W += Δ; Δ times what is left of a rate that falls."""
     early, late = config.momentum
     switch = config.momentum_epoch * steps_per_epoch
-    return optax.chain(
+    steps = [
         optax.add_decayed_weights(config.weight_decay, mask=_weights_only),
         optax.inject_hyperparams(optax.trace)(decay=lambda step: jnp.where(step < switch, early, late)),
         optax.scale(-config.learning_rate),
-    )
+    ]
+    if config.rate_falls and n_epochs:
+        steps.append(optax.scale_by_schedule(optax.linear_schedule(1.0, 0.0, n_epochs * steps_per_epoch)))
+    return optax.chain(*steps)
 
 
 def _weights_only(rbm: Any) -> Any:

@@ -58,3 +58,10 @@ def variational_flops(of: Variational, estimator: Estimator, n_cases: int) -> fl
     networks = [*up, *down, (latent * hidden, hidden * hidden + hidden * n_visible)]
     ends = [n_visible * hidden] if estimator == "reparameterised" else [lowest for lowest, _ in networks]
     return 2.0 * n_cases * (3 * sum(map(sum, networks)) - sum(ends))
+
+
+def mixture_flops(n_components: int, n_visible: int, n_cases: int) -> float:
+    """Expectation maximisation on n_cases: one pass to the components, and one back with what they are
+    responsible for.
+    """
+    return 4.0 * n_components * n_visible * n_cases

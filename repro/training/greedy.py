@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from repro.models.rbm import RBM, Units
 from repro.models.stack import Stack
+from repro.training.binary import drawn_anew
 from repro.training.compiling import jitted
 from repro.training.contrastive import Contrastive, contrastive_trainer, hidden_means
 from repro.training.counts import Counts
@@ -26,6 +27,7 @@ PROGRAM = 2  # one more whenever the same choices give other numbers: layers tra
 # a layer's data: the hidden means of the trained RBM below, or those met during its last epoch, while its
 # weights still moved   [hinton2006code, rbm.m]
 Climb = Literal["trained", "in flight"]
+Seen = Literal["means", "states"]  # a layer's data as they are, or binary states drawn from them every epoch
 
 
 @choice
@@ -39,6 +41,7 @@ class Pretraining:
     first_learning_rate: float | None = None  # of the lowest RBM, where it is not that of the others
     first_n_epochs: int | None = None  # likewise
     climb: Climb = "trained"
+    seen: Seen = "means"
 
     def layer(self, depth: int, units: Units) -> tuple[Contrastive, int]:
         """How the RBM at this depth, with these units, is trained, and for how many epochs."""
@@ -73,13 +76,14 @@ def pretrain(
 ) -> Pretrained:
     """Train the RBMs of `stack` (leading axis S), whose units are given, one after another, lowest first.
 
-    Each learns from the hidden means, not samples, of the RBM below; from minibatches that are drawn anew for
+    Each learns from the hidden means of the RBM below, or, as the lowest from the pixels, from states drawn
+    with these probabilities; from minibatches that are drawn anew for
     every epoch, or without `shuffle` are the cases as they lie, cut. Stacks that begin alike, such as those
     of networks that differ in the code layer alone, share the RBMs they have in common; but not if data met
     in flight are to be had, which are not kept with a trained RBM.
     """
     trained, curves, seconds, compile_seconds = [], {}, 0.0, 0.0
-    always = PROGRAM, inputs.shape, config.batch_size, shuffle, config.climb
+    always = PROGRAM, inputs.shape, config.batch_size, shuffle, config.climb, config.seen
     layers = [(kinds, *config.layer(depth, kinds), *stack[depth]) for depth, kinds in enumerate(units)]
     in_flight = config.climb == "in flight"
     for depth, (kinds, rbm, name) in enumerate(zip(units, stack, names(keys, always, layers), strict=True)):
@@ -89,8 +93,11 @@ def pretrain(
             contrastive,
             batch_size=config.batch_size,
             steps_per_epoch=inputs.shape[-2] // config.batch_size,
+            n_epochs=n_epochs,
             keep_hidden=in_flight and depth + 1 < len(stack),
         )
+        if config.seen == "states":
+            trainer = drawn_anew(trainer)
         layer = f"layer{depth + 1}"
         fitted = fit(
             jax.vmap(jr.fold_in, (0, None))(keys, depth),
