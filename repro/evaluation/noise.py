@@ -69,20 +69,19 @@ def noise(
 
     baseline = jax.lax.map(bounds, numbered).mean()
 
-    def of_minibatch(estimator, numbered):
+    def of_minibatch(numbered):
         i, batch = numbered
 
-        def estimate(key):
-            return gradient(of, estimator, vae, batch, key, baseline)[1]
+        def estimates(key):
+            return {how: gradient(of, how, vae, batch, key, baseline)[1] for how in get_args(Estimator)}
 
-        return variances(estimate, jr.fold_in(key, i), n_draws)
+        return variances(estimates, jr.fold_in(key, i), n_draws)
 
-    found = {}
-    for estimator in get_args(Estimator):
-        each = jax.lax.map(lambda numbered, how=estimator: of_minibatch(how, numbered), numbered)
-        mean = jax.tree.map(jnp.mean, each)
-        found[estimator] = Noise(_sum(mean.recognition), _sum((mean.generation, mean.pixels)))
-    return found
+    found = jax.tree.map(jnp.mean, jax.lax.map(of_minibatch, numbered))
+    return {
+        how: Noise(_sum(each.recognition), _sum((each.generation, each.pixels)))
+        for how, each in found.items()
+    }
 
 
 def _sum(tree: PyTree) -> Float[Array, ""]:
