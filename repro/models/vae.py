@@ -13,7 +13,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import optax
 from jaxtyping import Array, Float, Key
 
 from repro.models.autoencoder import Activation, Layer
@@ -98,13 +97,21 @@ def infer(of: Variational, vae: VAE, x: Float[Array, " V"], key: Key[Array, ""])
     """Latent units drawn from q(z|x), as a function of the parameters and of noise that does not depend on
     them: gradients pass through   [kingma2014autoencoding, section 2.4].
     """
-    latents, given = [], x
+    return infer_scored(of, vae, x, key)[0]
+
+
+def infer_scored(
+    of: Variational, vae: VAE, x: Float[Array, " V"], key: Key[Array, ""]
+) -> tuple[Latents, Float[Array, ""]]:
+    """The same, and their log q(z|x): the network is passed once, and its gradients go back once."""
+    latents, given, log_q = [], x, jnp.zeros(())
     for i, conditional in enumerate(vae.recognition):
         mean, log_variance = gaussian(of, conditional, given)
         noise = jr.normal(jr.fold_in(key, i), mean.shape, mean.dtype)
         given = mean + jnp.exp(0.5 * log_variance) * noise
+        log_q += log_gaussian(given, mean, log_variance)
         latents.append(given)
-    return tuple(latents)
+    return tuple(latents), log_q
 
 
 def log_recognition(of: Variational, vae: VAE, x: Float[Array, " V"], latents: Latents) -> Float[Array, ""]:
@@ -117,7 +124,7 @@ def log_recognition(of: Variational, vae: VAE, x: Float[Array, " V"], latents: L
 def log_joint(of: Variational, vae: VAE, x: Float[Array, " V"], latents: Latents) -> Float[Array, ""]:
     """Log p(x, z) = log p(x|z₁) + log p(z₁|z₂) + ... + log N(z_L; 0, 1)."""
     logits = outputs(_deterministic(of), vae.pixels, latents[0])
-    of_pixels = -optax.sigmoid_binary_cross_entropy(logits, x).sum()
+    of_pixels = x @ logits - jnp.sum(jax.nn.softplus(logits))
     each = zip(vae.generation, itertools.pairwise(latents), strict=True)
     between = (log_gaussian(below, *gaussian(of, p, above)) for p, (below, above) in each)
     return sum(between, start=of_pixels + log_gaussian(latents[-1]))

@@ -14,6 +14,7 @@ from repro.runs.config import (
     UNCHOSEN,
     Autoencoding,
     Classifying,
+    DirectedModel,
     FewLabels,
     Supervised,
     Tuning,
@@ -27,7 +28,7 @@ from repro.typed import as_json
 
 LATE = 0.95  # of a classifier's epochs: who is best after these might be better still after more
 ALIKE = 0.005  # candidates whose losses differ by less, relatively, have learnt nothing
-LOSSES = ("valid_cross_entropy", "valid_squared_error", "valid_error_percent")
+LOSSES = ("valid_cross_entropy", "valid_squared_error", "valid_error_percent", "valid_code_length")
 Key = tuple[str, ...]  # experiment, variant, data, kind of device and configuration of a tuning
 CHOSEN, UNRECORDED = "chosen", "not tuned: no record of the choice"
 
@@ -140,7 +141,8 @@ def choices(frame: Frame) -> dict[Key, Record]:
 def choice_of(record: Record) -> Key | None:
     """Which tuning a run has its rate from; None if it has none to choose, or is a tuning."""
     config = from_json(record.config) if record.config["kind"] != "timing" else None
-    if not (isinstance(config, Classifying) or (isinstance(config, Autoencoding) and config.tuning)):
+    tuned = isinstance(config, Autoencoding | DirectedModel) and config.tuning
+    if not (isinstance(config, Classifying) or tuned):
         return None
     asked: Tuning = tuning_of(with_choice(config, UNCHOSEN))
     return _key(record, as_json(asked))

@@ -26,6 +26,7 @@ from repro.runs.config import (
     ByHand,
     Classifying,
     Density,
+    DirectedModel,
     FewLabels,
     Flops,
     Gaussian,
@@ -249,29 +250,33 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found | _of_bound(record, config)
         case Density():
             return found | _of_density(record, config)
-        case Tuning():
-            return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
+        case DirectedModel():
+            return found | _of_directed(config) | _spent(record)
+        case Tuning(run=run):
+            of_run = _of_directed(run) if isinstance(run, DirectedModel) else _of_network(run)
+            return found | of_run | {"flops": record.metrics.get("flops")}
     layers = layer_epochs(record) or _layerwise(config)
     each = layers[:1] if len(set(layers)) == 1 else layers
     return (
         found
         | _of_network(config)
-        | {
-            "epochs": n_epochs(record),
-            "updates": record.curves["updates"][-1] if record.curves.get("updates") else None,
-            "flops": record.metrics.get("flops"),
-            "pretraining_epochs": sum(layers),
-            "pretraining": ", ".join(map(str, each)),
-        }
+        | _spent(record)
+        | {"pretraining_epochs": sum(layers), "pretraining": ", ".join(map(str, each))}
     )
 
 
-def _of_classifier_by_hand(record: Record, config: ByHand) -> dict[str, Any]:
+def _spent(record: Record) -> dict[str, Any]:
     updates = record.curves.get("updates")
     return {
         "epochs": n_epochs(record),
-        "epochs_asked": config.budget.n,
         "updates": updates[-1] if updates else None,
+        "flops": record.metrics.get("flops"),
+    }
+
+
+def _of_classifier_by_hand(record: Record, config: ByHand) -> dict[str, Any]:
+    return _spent(record) | {
+        "epochs_asked": config.budget.n,
         "start": "he",
         "optimiser": "sgd",
         "momentum": config.momentum,
@@ -318,6 +323,23 @@ def _of_density(record: Record, config: Density) -> dict[str, Any]:
     return found | {"widths": "-".join(map(str, sizes)), "learning_rate": rate, "batch_size": batch_size}
 
 
+def _of_directed(config: DirectedModel) -> dict[str, Any]:
+    between = zip(config.hidden, config.latent, strict=True)
+    return _length(config) | {
+        "start": "glorot",
+        "start_scale": 1.0,
+        "optimiser": config.optimiser.kind,
+        "learning_rate": config.optimiser.learning_rate,
+        "schedule": config.optimiser.schedule,
+        "activation": config.activation,
+        "widths": "-".join(f"{hidden}-{hidden}-{latent}" for hidden, latent in between),
+        "code_size": config.latent[-1],
+        "batch_size": config.batch_size,
+        "tuned": config.tuning is not None,
+        "precision": "float32",
+    }
+
+
 def _layerwise(config: Learning | AsStarted) -> list[int]:
     """Epochs of each group of layers that learnt by backprop before the network did."""
     if not isinstance(start := config.start, Autoencoders | Supervised):
@@ -350,12 +372,7 @@ def _of_network(config: Learning | AsStarted) -> dict[str, Any]:
 
 def _of_finetuning(config: Learning) -> dict[str, Any]:
     descent = config.optimiser
-    asked = (
-        {"flops_asked": config.budget.total}
-        if isinstance(config.budget, Flops)
-        else {"epochs_asked": config.budget.n}
-    )
-    return asked | {
+    return _length(config) | {
         "optimiser": descent.kind,
         "momentum": getattr(descent, "limit", getattr(descent, "momentum", None)),
         "learning_rate": getattr(descent, "learning_rate", None),
@@ -365,6 +382,13 @@ def _of_finetuning(config: Learning) -> dict[str, Any]:
         "tuned": bool(config.tuning if isinstance(config, Autoencoding) else config.rates),
         "of_2006": _of_2006(config),
     }
+
+
+def _length(config: Learning | DirectedModel) -> dict[str, Any]:
+    """How long it was to be."""
+    if isinstance(config.budget, Flops):
+        return {"flops_asked": config.budget.total}
+    return {"epochs_asked": config.budget.n}
 
 
 def products(config: Learning | AsStarted) -> str:

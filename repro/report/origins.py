@@ -16,15 +16,16 @@ from repro.runs.config import (
     SUFFICIENT,
     AsStarted,
     Autoencoders,
-    Autoencoding,
     Classifying,
     Config,
     Epochs,
+    Features,
     Learning,
     Precision,
     Pretrained,
     Supervised,
     Transfer,
+    Tuned,
     Tuning,
     deterministic,
     from_json,
@@ -140,12 +141,13 @@ def _today(record: Record, experiment: Experiment | None) -> Config | None:
 def _request(config: Config, today: Config | None, record: Record) -> Request:
     """How to ask for what a run has otherwise than its variant has today."""
     ran, now, request = _network(config), _network(today), Request(record.profile)
-    if ran is None or now is None:
-        return request
-    budgets = [getattr(network, "budget", None) for network in (ran, now)]
-    own = not isinstance(config, Tuning) or isinstance(ran, Classifying)  # how long the run itself is
+    budgets = [getattr(run, "budget", None) for run in (_learns(config), _learns(today))]
+    # how long the run itself is
+    own = today is not None and (not isinstance(config, Tuning) or isinstance(ran, Classifying))
     if own and isinstance(budgets[0], Epochs) and budgets[0] != budgets[1]:
         request = replace(request, epochs=budgets[0].n)
+    if ran is None or now is None:
+        return request
     if isinstance(ran.start, Pretrained) and isinstance(now.start, Pretrained):
         one, other = ([s.n_epochs, s.first_n_epochs] for s in (ran.start.pretraining, now.start.pretraining))
         request = replace(request, pretraining_epochs=one[0]) if one != other else request
@@ -159,9 +161,14 @@ def _request(config: Config, today: Config | None, record: Record) -> Request:
 
 def _network(config: Config | None) -> Learning | AsStarted | None:
     """The one that is trained, if there is one."""
-    within = config.run if isinstance(config, Tuning) else config
-    within = within.features if isinstance(within, Transfer) else within
+    within = _learns(config)
     return within if isinstance(within, Learning | AsStarted) else None
+
+
+def _learns(config: Config | None) -> Config | Features | None:
+    """The run that is tuned, or whose features are transferred; itself where there is none."""
+    within = config.run if isinstance(config, Tuning) else config
+    return within.features if isinstance(within, Transfer) else within
 
 
 def _on_accelerator(record: Record) -> bool:
@@ -170,7 +177,7 @@ def _on_accelerator(record: Record) -> bool:
 
 def _is_asked(config: Config, asked: Config) -> bool:
     """Whether a run is what is asked for; a rate that is to be chosen may be any."""
-    if not (isinstance(asked, Classifying) or (isinstance(asked, Autoencoding) and asked.tuning)):
+    if not (isinstance(asked, Classifying) or (isinstance(asked, Tuned) and asked.tuning)):
         return config == asked
     if isinstance(config, Tuning):
         return config == tuning_of(asked)

@@ -20,7 +20,7 @@ from repro.training.deep_boltzmann import DeepBoltzmann, DoubledPretraining
 from repro.training.greedy import Pretraining
 from repro.training.layerwise import Layerwise
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
-from repro.training.variational import Estimator
+from repro.training.variational import KEPT, Estimator
 from repro.typed import Count, NotNegative, Positive, Share, choice, in_one_line
 
 BY_KIND = Field(discriminator="kind"), BeforeValidator(lambda x: {"kind": x} if isinstance(x, str) else x)
@@ -312,12 +312,60 @@ def check_rates(how: Optimiser, rates: tuple[float, ...]) -> None:
 
 
 @choice
+class DrawnGradients:
+    """How the variance of gradients is measured: over so many draws of the latent units of the cases in each
+    of the first minibatches, whose pixels are drawn once.
+    """
+
+    n_minibatches: Count = 5
+    n_draws: Annotated[int, Field(ge=2)] = 100
+
+
+@choice
+class DirectedModel:
+    """A variational autoencoder of binary images, drawn anew in every epoch, which climbs its bound by one of
+    two gradients   [kingma2014autoencoding; the network is that of burda2015importance, section 5].
+    """
+
+    data: str
+    estimator: Estimator = "reparameterised"
+    latent: Annotated[tuple[Count, ...], Field(min_length=1)] = (50,)  # units of stochastic layers, up
+    hidden: tuple[Count, ...] = (200,)  # of both layers below each of them, and of both above
+    activation: Activation = "tanh"
+    optimiser: Adam = Adam(schedule="cosine")
+    budget: Annotated[Epochs | Flops, *BY_KIND] = Epochs()
+    tuning: Rates | None = None  # where the rate comes from
+    batch_size: Count = 100
+    kept: Share = KEPT  # of the score function's baseline at each update; the rest is the minibatch's bound
+    n_reports: Count = 20  # of both gradients' variances
+    gradients: DrawnGradients = DrawnGradients()
+    n_samples: Count = 5000  # draws for each test image [burda2015importance, section 5.1]
+    n_test: Count | None = None  # test images scored, the first so many; None: all
+    learns_from: LearnsFrom = "all"
+    kind: Literal["directed"] = "directed"
+
+    def __post_init__(self) -> None:
+        """Refuse stochastic layers without layers between, and a rate that comes from nowhere.
+
+        Raises:
+            ValueError: naming the fields.
+        """
+        if len(self.hidden) != len(self.latent):
+            raise ValueError(f"hidden: {len(self.latent)} latent layers need as many, not {len(self.hidden)}")
+        if self.tuning is None and self.optimiser.learning_rate is None:
+            raise ValueError(f"{self.optimiser.kind} needs a learning_rate, or tuning to choose it")
+
+
+Tuned = Autoencoding | Classifying | DirectedModel
+
+
+@choice
 class Tuning:
     """The choice of a run's rate, or of how long it is: every candidate from the same start, without the
     validation cases.
     """
 
-    run: Annotated[Autoencoding | Classifying, *BY_KIND]
+    run: Annotated[Tuned, *BY_KIND]
     kind: Literal["tuning"] = "tuning"
 
     @property
@@ -326,7 +374,7 @@ class Tuning:
         return self.run.data
 
 
-def tuning_of(run: Autoencoding | Classifying) -> Tuning:
+def tuning_of(run: Tuned) -> Tuning:
     """The choice that a run without a rate asks for; how long a run is matters to a classifier's alone."""
     if isinstance(run, Classifying):
         return Tuning(replace(run, learns_from="train"))
@@ -346,7 +394,7 @@ def candidates_of(tuning: Tuning) -> tuple[float, ...]:
 CHOICES = {"learning_rate", "stop_at"}  # metrics of a tuning, which its run takes for fields
 
 
-def with_choice(run: Autoencoding | Classifying, metrics: Mapping[str, Any]) -> Autoencoding | Classifying:
+def with_choice(run: Tuned, metrics: Mapping[str, Any]) -> Tuned:
     """The run with what the metrics of its tuning say; of None, as if it were still to be chosen."""
     if isinstance(run, Classifying):
         run = replace(run, stop_at=metrics["stop_at"])
@@ -637,17 +685,8 @@ def with_epochs(
 
 
 Learning = Autoencoding | Classifying | FewLabels  # by a network
-Config = (
-    Learning
-    | Tuning
-    | PrincipalComponents
-    | SemanticAnalysis
-    | LocallyLinear
-    | Transfer
-    | ByHand
-    | Bound
-    | Density
-)
+Deterministic = PrincipalComponents | SemanticAnalysis | LocallyLinear
+Config = Learning | Tuning | Deterministic | Transfer | ByHand | Bound | Density | DirectedModel
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 
 
@@ -665,4 +704,4 @@ def from_json(config: dict[str, Any]) -> Config:
 
 def deterministic(config: Config) -> bool:
     """Whether all seeds give the same."""
-    return isinstance(config, PrincipalComponents | SemanticAnalysis | LocallyLinear)
+    return isinstance(config, Deterministic)

@@ -17,6 +17,7 @@ from repro.runs.config import (
     ByHand,
     Classifying,
     Density,
+    DirectedModel,
     FewLabels,
     LocallyLinear,
     PrincipalComponents,
@@ -25,6 +26,7 @@ from repro.runs.config import (
     Tuning,
 )
 from repro.runs.density import learn_density
+from repro.runs.directed import choose_rate_of_bound, climb
 from repro.runs.embedding import run_lle
 from repro.runs.few_labels import learn_from_few
 from repro.runs.linear import run_lsa, run_pca
@@ -36,8 +38,8 @@ from repro.training.fit import UNWATCHED, Monitor
 
 def choose(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Monitor = UNWATCHED) -> Outcome:
     """What a run leaves to be chosen on the validation cases."""
-    of_kind = choose_stop if isinstance(config.run, Classifying) else choose_rate
-    return of_kind(config, data, keys, monitor)
+    of_kind = {Classifying: choose_stop, Autoencoding: choose_rate, DirectedModel: choose_rate_of_bound}
+    return of_kind[type(config.run)](config, data, keys, monitor)
 
 
 PROGRAMS: dict[type, Callable[..., Outcome]] = {
@@ -52,4 +54,5 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     ByHand: train_by_hand,
     Bound: add_layer,
     Density: learn_density,
+    DirectedModel: climb,
 }

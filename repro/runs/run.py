@@ -40,6 +40,7 @@ from repro.runs.config import (
     Classifying,
     Config,
     Density,
+    DirectedModel,
     Epochs,
     Flops,
     Learning,
@@ -47,6 +48,7 @@ from repro.runs.config import (
     Pretrained,
     Supervised,
     Transfer,
+    Tuned,
     Tuning,
     deterministic,
     from_json,
@@ -282,7 +284,7 @@ def _with_epochs(config: Any, request: Request) -> Any:
     if isinstance(config, Density):
         model = with_epochs(config.model, request.epochs, request.pretraining_epochs)
         return replace(config, model=model)
-    if isinstance(config, Learning | ByHand) and request.epochs:
+    if isinstance(config, Learning | ByHand | DirectedModel) and request.epochs:
         config = replace(config, budget=Epochs(request.epochs))
     if not isinstance(config, Learning | AsStarted):
         return config
@@ -327,16 +329,16 @@ def stages(session: Session, variant: str, config: Config) -> Iterator[Stage]:
     yield due(session, variant, config, seeds_of(session.experiment, session.request, config))
 
 
-def needs_a_choice(config: Config) -> TypeGuard[Autoencoding | Classifying]:
+def needs_a_choice(config: Config) -> TypeGuard[Tuned]:
     """Whether the rate of a configuration, or when a classifier stops, is still to be chosen."""
     if isinstance(config, Classifying):
         return config.stop_at is None
-    if not isinstance(config, Autoencoding) or config.tuning is None:
+    if not isinstance(config, Autoencoding | DirectedModel) or config.tuning is None:
         return False
     return getattr(config.optimiser, "learning_rate", None) is None
 
 
-def _with_choice(config: Autoencoding | Classifying, choice: Path) -> Autoencoding | Classifying:
+def _with_choice(config: Tuned, choice: Path) -> Tuned:
     """The configuration with what this record of a choice gives.
 
     Raises:

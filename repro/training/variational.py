@@ -15,11 +15,11 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Key
 
-from repro.models.vae import VAE, Variational, infer, log_joint, log_recognition, log_weight
+from repro.models.vae import VAE, Variational, infer, infer_scored, log_joint, log_recognition, log_weight
 from repro.training.fit import Trainer, by_minibatch
 
 Estimator = Literal["reparameterised", "score function"]
-KEPT = 0.9  # of the baseline at each update; the rest is the mean bound of the minibatch
+KEPT = 0.9  # of the baseline at each update, unless said otherwise; the rest is the bound of the minibatch
 
 
 class VariationalState(NamedTuple):
@@ -34,7 +34,8 @@ class VariationalState(NamedTuple):
 
 def bound(of: Variational, vae: VAE, x: Float[Array, " V"], key: Key[Array, ""]) -> Float[Array, ""]:
     """One draw's estimate of the bound of log p(x), in nats; its gradient passes through the draw."""
-    return log_weight(of, vae, x, infer(of, vae, x, key))
+    latents, log_q = infer_scored(of, vae, x, key)
+    return log_joint(of, vae, x, latents) - log_q
 
 
 def scored(
@@ -69,9 +70,9 @@ def gradient(
 
 
 def variational_trainer(
-    of: Variational, estimator: Estimator, optimiser: optax.GradientTransformation
+    of: Variational, estimator: Estimator, optimiser: optax.GradientTransformation, kept: float = KEPT
 ) -> Trainer:
-    """Climbs the bound of binary cases.
+    """Climbs the bound of binary cases; `kept` of the baseline stays at each update.
 
     Info: `bound`, before the update.
     """
@@ -85,8 +86,8 @@ def variational_trainer(
         descent = jax.tree.map(jnp.negative, ascent)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats; we do not
             updates, opt_state = optimiser.update(descent, state.opt_state, state.params)
-        kept = jnp.where(n == 0, 0.0, KEPT).astype(value.dtype)
-        baseline = kept * state.baseline + (1 - kept) * value
+        share = jnp.where(n == 0, 0.0, kept).astype(value.dtype)
+        baseline = share * state.baseline + (1 - share) * value
         params: Any = optax.apply_updates(state.params, updates)
         return VariationalState(params, opt_state, baseline), {"bound": value}
 
