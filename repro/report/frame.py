@@ -26,12 +26,14 @@ from repro.runs.config import (
     FewLabels,
     Flops,
     Gaussian,
+    GradientError,
     Learning,
     LocallyLinear,
     Pixels,
     Pretrained,
     PrincipalComponents,
     SemanticAnalysis,
+    SmallMachine,
     Supervised,
     Transfer,
     Tuning,
@@ -240,6 +242,8 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found | _of_classifier_by_hand(record, config)
         case Bound():
             return found | _of_bound(record, config)
+        case GradientError():
+            return found | _of_small(config)
         case Tuning():
             return found | _of_network(config.run) | {"flops": record.metrics.get("flops")}
     layers = layer_epochs(record) or _layerwise(config)
@@ -281,6 +285,18 @@ def _of_bound(record: Record, config: Bound) -> dict[str, Any]:
         "start": config.start.kind,
         "widths": "-".join(map(str, config.widths)),
         "learning_rate": config.learning_rate,
+        "precision": "float64",
+    }
+
+
+def _of_small(config: GradientError) -> dict[str, Any]:
+    learns = config.model.joint if isinstance(config.model, SmallMachine) else config.model
+    return {
+        "model": config.model.kind,
+        "epochs": learns.n_epochs,
+        "widths": "-".join(map(str, config.model.widths)),
+        "learning_rate": learns.learning_rate,
+        "batch_size": learns.batch_size,
         "precision": "float64",
     }
 

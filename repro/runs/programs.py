@@ -17,6 +17,7 @@ from repro.runs.config import (
     ByHand,
     Classifying,
     FewLabels,
+    GradientError,
     LocallyLinear,
     PrincipalComponents,
     SemanticAnalysis,
@@ -25,6 +26,7 @@ from repro.runs.config import (
 )
 from repro.runs.embedding import run_lle
 from repro.runs.few_labels import learn_from_few
+from repro.runs.gradient_error import estimate_gradients
 from repro.runs.linear import run_lsa, run_pca
 from repro.runs.outcome import Outcome
 from repro.runs.transfer import transfer
@@ -49,4 +51,5 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Transfer: transfer,
     ByHand: train_by_hand,
     Bound: add_layer,
+    GradientError: estimate_gradients,
 }
