@@ -52,6 +52,7 @@ FACTS = {  # column: its type; what means nothing for a run is missing
     **dict.fromkeys(["experiment", "variant", "kind", "identity", "data", "device", "platform"], "string"),
     **dict.fromkeys(["start", "optimiser", "schedule", "activation", "widths"], "string"),
     "features": "string",  # kind of those that are transferred
+    "model": "string",  # kind of that whose gradient is estimated
     **dict.fromkeys(["pretraining", "precision", "of_2006", "commit", "path"], "string"),
     **dict.fromkeys(["program", "workload", "sizes", "part", "host"], "string"),  # of timings
     **dict.fromkeys(["seed", "code_size", "n_layers", "n_labels", "epochs"], "Int64"),
