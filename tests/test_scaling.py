@@ -196,8 +196,8 @@ def test_the_frame_and_the_figure_say_what_was_run(results):
     left, right = fig_scaling.draw(frame).axes
     assert len(left.containers) == 4 and len(right.containers) == 2
     rows = frame.rows[(frame.rows.metric == "relative_bias") & (frame.rows.variant == FIRST[1])]
-    drawn = {box.get_gid() or box[0].get_gid(): box for box in left.containers}
-    line = drawn["relative_bias variational"][0]
+    drawn = {box[0].get_gid(): box[0] for box in left.containers}
+    line = drawn["relative_bias variational"]
     np.testing.assert_allclose(line.get_ydata(), [rows.value.mean()])
     assert line.get_xdata().tolist() == [3]
     with pytest.raises(RecordsMissingError, match="run `repro run scaling --profile paper"):
