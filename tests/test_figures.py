@@ -49,6 +49,7 @@ ELSEWHERE = (
     "fig_bound",
     "fig_by_hand",
     "fig_eras",
+    "fig_scaling",
     "fig_speedup",
     "fig_direct",
     "fig_starts",

@@ -30,6 +30,7 @@ from repro.runs.config import (
     FewLabels,
     Flops,
     Gaussian,
+    GradientError,
     Inferring,
     Learning,
     LocallyLinear,
@@ -38,6 +39,7 @@ from repro.runs.config import (
     Pretrained,
     PrincipalComponents,
     SemanticAnalysis,
+    SmallMachine,
     Supervised,
     Transfer,
     Tuning,
@@ -57,7 +59,7 @@ FACTS = {  # column: its type; what means nothing for a run is missing
     **dict.fromkeys(["experiment", "variant", "kind", "identity", "data", "device", "platform"], "string"),
     **dict.fromkeys(["start", "optimiser", "schedule", "activation", "widths"], "string"),
     "features": "string",  # kind of those that are transferred
-    "model": "string",  # kind of those that are worth so many nats
+    "model": "string",  # kind of one that is worth so many nats, or whose gradient is estimated
     **dict.fromkeys(["pretraining", "precision", "of_2006", "commit", "path"], "string"),
     **dict.fromkeys(["program", "workload", "sizes", "part", "host"], "string"),  # of timings
     **dict.fromkeys(["seed", "code_size", "n_layers", "n_labels", "epochs"], "Int64"),
@@ -250,6 +252,8 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found | _of_bound(record, config)
         case Density():
             return found | _of_density(record, config)
+        case GradientError():
+            return found | _of_small(config)
         case DirectedModel():
             return found | _of_directed(config) | _spent(record)
         case Tuning(run=run):
@@ -337,6 +341,18 @@ def _of_directed(config: DirectedModel) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "tuned": config.tuning is not None,
         "precision": "float32",
+    }
+
+
+def _of_small(config: GradientError) -> dict[str, Any]:
+    learns = config.model.joint if isinstance(config.model, SmallMachine) else config.model
+    return {
+        "model": config.model.kind,
+        "epochs": learns.n_epochs,
+        "widths": "-".join(map(str, config.model.widths)),
+        "learning_rate": learns.learning_rate,
+        "batch_size": learns.batch_size,
+        "precision": "float64",
     }
 
 

@@ -16,7 +16,7 @@ from repro.evaluation.few_shot import FewShot
 from repro.models.autoencoder import Activation
 from repro.models.perceptron import Dropout
 from repro.training.contrastive import Contrastive
-from repro.training.deep_boltzmann import DeepBoltzmann, DoubledPretraining
+from repro.training.deep_boltzmann import DeepBoltzmann, DoubledPretraining, JointLearning, Unpretrained
 from repro.training.greedy import Pretraining
 from repro.training.layerwise import Layerwise
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
@@ -684,9 +684,59 @@ def with_epochs(
     return replace(model, n_epochs=n or model.n_epochs)
 
 
+@choice
+class SmallMachine:
+    """A deep Boltzmann machine of which all states of the first hidden layer can be gone through; the second
+    is twice as wide.
+    """
+
+    width: Annotated[int, Field(ge=1, le=16)]  # of the first
+    start: Unpretrained = Unpretrained(0.01)
+    joint: JointLearning = JointLearning(20, learning_rate=0.01, rate_falls=0.0)
+    kind: Literal["deep boltzmann"] = "deep boltzmann"
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the hidden layers."""
+        return self.width, 2 * self.width
+
+
+@choice
+class SmallVariational:
+    """A variational autoencoder with two latent units, which can be integrated over, and a hidden layer on
+    each side; by Adam.
+    """
+
+    width: Count  # of the hidden layers
+    n_epochs: Count = 20
+    learning_rate: Positive = 0.001
+    batch_size: Count = 100
+    kind: Literal["variational"] = "variational"
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the hidden and the latent layer."""
+        return self.width, 2
+
+
+@choice
+class GradientError:
+    """How far estimates of the gradient of log p of one minibatch are from that gradient, when a model has
+    learnt for a while: both in float64, the gradient by a sum over all states, or an integral.
+    """
+
+    data: str
+    model: Annotated[SmallMachine | SmallVariational, *BY_KIND]
+    n_estimates: Annotated[int, Field(ge=2)] = 400
+    images: Small = Small()
+    kind: Literal["gradient error"] = "gradient error"
+
+
 Learning = Autoencoding | Classifying | FewLabels  # by a network
 Deterministic = PrincipalComponents | SemanticAnalysis | LocallyLinear
-Config = Learning | Tuning | Deterministic | Transfer | ByHand | Bound | Density | DirectedModel
+Config = (
+    Learning | Tuning | Deterministic | Transfer | ByHand | Bound | Density | DirectedModel | GradientError
+)
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 
 

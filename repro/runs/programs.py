@@ -19,6 +19,7 @@ from repro.runs.config import (
     Density,
     DirectedModel,
     FewLabels,
+    GradientError,
     LocallyLinear,
     PrincipalComponents,
     SemanticAnalysis,
@@ -29,6 +30,7 @@ from repro.runs.density import learn_density
 from repro.runs.directed import choose_rate_of_bound, climb
 from repro.runs.embedding import run_lle
 from repro.runs.few_labels import learn_from_few
+from repro.runs.gradient_error import estimate_gradients
 from repro.runs.linear import run_lsa, run_pca
 from repro.runs.outcome import Outcome
 from repro.runs.transfer import transfer
@@ -55,4 +57,5 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Bound: add_layer,
     Density: learn_density,
     DirectedModel: climb,
+    GradientError: estimate_gradients,
 }

@@ -43,6 +43,7 @@ from repro.runs.config import (
     DirectedModel,
     Epochs,
     Flops,
+    GradientError,
     Learning,
     Precision,
     Pretrained,
@@ -446,7 +447,7 @@ def _missing(experiment: Experiment, request: Request, variant: str, config: Con
 
 def programs(config: Config, seeds: list[int], workers: str | None = None) -> list[list[int]]:
     """The seeds that one program trains side by side, here or on workers of this platform."""
-    if isinstance(config, Bound):  # so small that a CPU takes them together
+    if isinstance(config, Bound | GradientError):  # so small that a CPU takes them together
         return [seeds] * bool(seeds)
     alone = not side_by_side(workers) or (isinstance(config, Autoencoding) and searches_to_a_budget(config))
     return [[seed] for seed in seeds] if alone else [seeds] * bool(seeds)
