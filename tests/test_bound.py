@@ -153,7 +153,7 @@ def test_at_a_rate_that_the_theory_allows_no_update_lowers_the_bound_and_at_othe
 
 
 def test_the_experiments_rates_are_those_that_the_theory_allows():
-    for config in VARIANTS.values():
+    for config in (config for config in VARIANTS.values() if isinstance(config, Bound)):
         lower, upper = config.widths
         assert config.learning_rate < 8 / (lower * upper + lower + upper)
 

@@ -123,6 +123,7 @@ def changed(value, path):
         "mnist": "x",
         "trained": "in flight",
         "drawn anew": "formed once",
+        "means": "states",
     }
     if isinstance(x, tuple):
         return replace(value, **{name: x[::-1]})

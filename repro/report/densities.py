@@ -10,7 +10,17 @@ import pandas as pd
 from repro.evaluation.intervals import interval
 from repro.report.frame import RUN, Frame, shown
 from repro.report.tables import number, read_published
-from repro.runs.config import Belief, Boltzmann, Density, Inferring, Mixture, from_json
+from repro.runs.config import (
+    Belief,
+    Boltzmann,
+    Density,
+    Energetic,
+    Generating,
+    Inferring,
+    Mixture,
+    Model,
+    from_json,
+)
 
 SCORE = "test_log_probability"
 COLUMNS = ["variant", "model", "binarised", "estimator", "side", "test", "low", "high", "n", "sure_low"]
@@ -73,7 +83,7 @@ def _row(frame: Frame, own: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def about(model: Mixture | Belief | Boltzmann | Inferring) -> tuple[str, str, str]:
+def about(model: Model) -> tuple[str, str, str]:
     """What a model is called, how its log p is estimated, and on which side of log p that lies on average."""
     match model:
         case Mixture():
@@ -88,6 +98,14 @@ def about(model: Mixture | Belief | Boltzmann | Inferring) -> tuple[str, str, st
         case Boltzmann():
             means = f"bound by mean field; log Z by {_chains(model)}"
             return f"deep Boltzmann machine {_sizes(model.widths)}", means, "either"
+        case Energetic():
+            name = f"deep energy-based model {_sizes(model.hidden)}"
+            return name, f"log Z by {_chains(model)}", "too high"
+        case Generating():
+            chains = f"AIS of the latent units, {model.decoding.n_chains} chains"
+            temperatures = f"{model.decoding.n_steps} temperatures, first {model.n_decoded} digits"
+            name = f"GAN, and a noise that turns {100 * model.noise:g} % of pixels over"
+            return name, f"{chains}, {temperatures}", "too low"
         case Inferring():
             sizes = f"{_sizes(model.latent)} latent, {_sizes(model.hidden)} between"
             learnt = "" if model.estimator == "reparameterised" else f", {model.estimator}"
@@ -95,7 +113,7 @@ def about(model: Mixture | Belief | Boltzmann | Inferring) -> tuple[str, str, st
             return f"variational autoencoder, {sizes}{learnt}", estimator, "too low"
 
 
-def _chains(model: Belief | Boltzmann) -> str:
+def _chains(model: Belief | Boltzmann | Energetic) -> str:
     how = model.annealing
     return f"AIS, {how.n_chains} chains, {sum(how.n_steps)} temperatures"
 

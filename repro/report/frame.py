@@ -27,9 +27,11 @@ from repro.runs.config import (
     Classifying,
     Density,
     DirectedModel,
+    Energetic,
     FewLabels,
     Flops,
     Gaussian,
+    Generating,
     GradientError,
     Inferring,
     Learning,
@@ -44,7 +46,7 @@ from repro.runs.config import (
     Transfer,
     Tuning,
     from_json,
-    n_epochs_of,
+    lengths,
 )
 from repro.runs.record import Record, layer_epochs, load_arrays, load_records, n_epochs
 from repro.timing.subject import Subject
@@ -307,7 +309,7 @@ def _of_density(record: Record, config: Density) -> dict[str, Any]:
     model, layers = config.model, layer_epochs(record)
     found = {
         "model": model.kind,
-        "epochs": n_epochs_of(model),
+        "epochs": lengths(model)[0],
         "flops": record.metrics.get("flops"),
         "pretraining_epochs": sum(layers),
         "pretraining": ", ".join(map(str, layers[:1] if len(set(layers)) == 1 else layers)),
@@ -320,6 +322,9 @@ def _of_density(record: Record, config: Density) -> dict[str, Any]:
         case Boltzmann():
             joint = model.learning.joint
             sizes, rate, batch_size = model.widths, joint.learning_rate, joint.batch_size
+        case Energetic() | Generating():
+            sizes = model.hidden if isinstance(model, Energetic) else (model.hidden, model.hidden)
+            rate, batch_size = model.optimiser.learning_rate, model.batch_size
         case Inferring():
             sizes, rate, batch_size = model.latent, model.optimiser.learning_rate, model.batch_size
         case Mixture():

@@ -18,6 +18,7 @@ from repro.runs.config import (
     Autoencoders,
     Classifying,
     Config,
+    Density,
     Epochs,
     Features,
     Learning,
@@ -29,6 +30,7 @@ from repro.runs.config import (
     Tuning,
     deterministic,
     from_json,
+    lengths,
     tuning_of,
     with_choice,
 )
@@ -146,6 +148,10 @@ def _request(config: Config, today: Config | None, record: Record) -> Request:
     own = today is not None and (not isinstance(config, Tuning) or isinstance(ran, Classifying))
     if own and isinstance(budgets[0], Epochs) and budgets[0] != budgets[1]:
         request = replace(request, epochs=budgets[0].n)
+    if isinstance(config, Density) and isinstance(today, Density):
+        pairs = zip(lengths(config.model), lengths(today.model), strict=True)
+        whole, layers = (one if one != other else None for one, other in pairs)
+        return replace(request, epochs=whole, pretraining_epochs=layers)
     if ran is None or now is None:
         return request
     if isinstance(ran.start, Pretrained) and isinstance(now.start, Pretrained):

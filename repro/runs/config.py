@@ -12,12 +12,14 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, TypeAdapter, Valida
 
 from repro.errors import UserError
 from repro.evaluation.annealing import Annealing
+from repro.evaluation.decoder import Decoding
 from repro.evaluation.few_shot import FewShot
 from repro.models.autoencoder import Activation
 from repro.models.perceptron import Dropout
 from repro.training.contrastive import Contrastive
 from repro.training.deep_boltzmann import DeepBoltzmann, DoubledPretraining, JointLearning, Unpretrained
 from repro.training.greedy import Pretraining
+from repro.training.langevin import Langevin
 from repro.training.layerwise import Layerwise
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
 from repro.training.variational import KEPT, Estimator
@@ -630,8 +632,8 @@ class Inferring:
     latent: Annotated[tuple[Count, ...], Field(min_length=1)] = (50,)
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (200,)
     estimator: Estimator = "reparameterised"
-    optimiser: Adam = Adam(1e-3, schedule="cosine")
-    n_epochs: Count = 300
+    optimiser: Adam = Adam(3e-3, schedule="cosine")
+    n_epochs: Count = 1000
     batch_size: Count = 100
     n_samples: Count = 5000  # importance weights for each case that is scored
     kind: Literal["variational"] = "variational"
@@ -648,6 +650,69 @@ class Inferring:
 
 
 @choice
+class Energetic:
+    """A deep energy-based model: the energy is a perceptron with so many hidden units in each layer."""
+
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (500, 500)
+    activation: Literal["gelu", "tanh", "logistic"] = "gelu"  # smooth: chains follow slopes
+    langevin: Langevin = Langevin()
+    optimiser: Adam = Adam(1e-3, schedule="cosine")
+    n_epochs: Count = 50
+    batch_size: Count = 100
+    annealing: Annealing = Annealing(n_steps=(1000, 8000, 21_000))
+    n_steps: Count = 1000  # proposals to the chains whose states are shown, from where annealing ended
+    kind: Literal["energy"] = "energy"
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that comes from nowhere.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        check_rates(self.optimiser, ())
+
+
+@choice
+class Generating:
+    """A generator that has learnt from a discriminator, and of its images a noise that turns each pixel over
+    with this probability: without it they have no log p   [goodfellow2014generative; wu2017quantitative].
+    """
+
+    latent: Count = 50
+    hidden: Count = 200  # units of both layers of both networks
+    dropout: Dropout | None = Dropout()  # in the discriminator
+    noise: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    optimiser: Adam = Adam(2e-4, b1=0.5)
+    n_epochs: Count = 100
+    batch_size: Count = 100
+    decoding: Decoding = Decoding()
+    n_decoded: Count = 1000  # cases of those scored: annealing is of each case
+    kind: Literal["adversarial"] = "adversarial"
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that comes from nowhere.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        check_rates(self.optimiser, ())
+
+
+Model = Mixture | Belief | Boltzmann | Inferring | Energetic | Generating
+
+
+@choice
+class Goal:
+    """Where training may end: at the first look at which the model is worth so many nats."""
+
+    nats: float = -88.0
+    every: Count = 5  # epochs
+    n_cases: Count = 1000  # of the validation cases, the first so many
+    annealing: Annealing = Annealing(n_steps=(100, 800, 2100))  # of models that have a log Z
+    n_samples: Count = 500  # importance weights for each case, of those that do not
+
+
+@choice
 class Density:
     """A model of binary images, trained on all training cases without their labels, and what it makes of the
     test cases: log p in nats. Pixels are drawn anew in every epoch, each with its value as the probability;
@@ -655,21 +720,36 @@ class Density:
     """
 
     data: str
-    model: Annotated[Mixture | Belief | Boltzmann | Inferring, *BY_KIND]
+    model: Annotated[Model, *BY_KIND]
     n_scored: Count = 10_000  # test cases, and as many training cases: the first, or as many as there are
+    goal: Goal | None = None  # then it learns without the validation cases
     kind: Literal["density"] = "density"
 
+    def __post_init__(self) -> None:
+        """Refuse a goal of a model that has no epochs of its own, or whose log p takes long.
 
-def n_epochs_of(model: Mixture | Belief | Boltzmann | Inferring) -> int:
-    """For how long a model learns as a whole; 0 of one that learns layer by layer alone."""
-    if isinstance(model, Belief):
-        return 0
-    return model.learning.joint.n_epochs if isinstance(model, Boltzmann) else model.n_epochs
+        Raises:
+            ValueError: naming the field.
+        """
+        if self.goal and not isinstance(self.model, Boltzmann | Inferring):
+            raise ValueError(f"goal: leave it out, {self.model.kind} is not looked at while it learns")
 
 
-def with_epochs(
-    model: Mixture | Belief | Boltzmann | Inferring, n: int | None, n_pretraining: int | None
-) -> Any:
+def lengths(model: Model) -> tuple[int, int]:
+    """For how many epochs a model learns as a whole, 0 if it learns layer by layer alone, and before for how
+    many its lowest layer does, 0 if none does.
+    """
+    match model:
+        case Belief():
+            return 0, model.pretraining.n_epochs
+        case Boltzmann():
+            start = model.learning.start
+            layers = start.n_epochs if isinstance(start, DoubledPretraining) else (0,)
+            return model.learning.joint.n_epochs, layers[0]
+    return model.n_epochs, 0
+
+
+def with_epochs(model: Model, n: int | None, n_pretraining: int | None) -> Any:
     """The model learning for so many epochs as a whole, and so many layer by layer, where these are given."""
     match model:
         case Belief():

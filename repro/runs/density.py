@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from jaxtyping import Array, Float, Key
 
 from repro.data.binary import check_pixels, drawn_once
 from repro.data.dataset import Dataset
+from repro.evaluation import decoder
+from repro.evaluation import deep_energy as annealed
 from repro.evaluation.annealing import LogZ, base_rate, log_z_from_above, log_z_from_below
 from repro.evaluation.likelihood import (
     Bounds,
@@ -23,26 +26,41 @@ from repro.evaluation.likelihood import (
     bounds_of_vae,
     log_prob_of_rbm,
 )
-from repro.models import mixture, vae
+from repro.models import adversarial, deep_energy, mixture, vae
+from repro.models.adversarial import GAN, Adversarial
 from repro.models.dbm import DBM, folded
 from repro.models.dbn import BINARY
+from repro.models.deep_energy import DeepEnergy
+from repro.models.perceptron import Perceptron
 from repro.models.rbm import RBM, hidden_mean, sample_hidden, sample_visible, visible_mean
 from repro.models.stack import Stack, random_stack
 from repro.runs.autoencoding import streams
-from repro.runs.config import Belief, Boltzmann, Density, Inferring, Mixture
+from repro.runs.config import Belief, Boltzmann, Density, Energetic, Generating, Goal, Inferring, Mixture
 from repro.runs.outcome import Outcome, as_bytes, for_each, on_device
+from repro.training.adversarial import adversarial_trainer
 from repro.training.binary import drawn_anew
 from repro.training.compiling import jitted
 from repro.training.deep_boltzmann import DoubledPretraining, begun, deep_boltzmann_trainer
 from repro.training.fit import UNWATCHED, Fitted, Monitor, fit
-from repro.training.flops import deep_boltzmann_flops, doubled_flops, mixture_flops, stack_flops
+from repro.training.flops import (
+    adversarial_flops,
+    deep_boltzmann_flops,
+    doubled_flops,
+    langevin_flops,
+    mixture_flops,
+    stack_flops,
+    variational_flops,
+)
 from repro.training.gibbs import gibbs_chain
 from repro.training.greedy import climb, pretrain
+from repro.training.langevin import langevin_chain, langevin_trainer
 from repro.training.mixture import mixture_trainer
 from repro.training.optimisers.first_order import first_order
 from repro.training.variational import variational_trainer
 
-SCORING = 3  # which stream of a seed's keys scores it, after `streams` of a run
+SCORING, LOOKING = 3, 4  # which streams of a seed's keys score it, after `streams` of a run
+VALID = "valid_log_probability"
+NORMAL = 1.96  # standard errors in half an interval of 95 %
 N_SHOWN = 20  # samples that a figure shows: of the first chains
 
 
@@ -53,6 +71,7 @@ class Learnt(NamedTuple):
     curves: dict[str, np.ndarray]  # [S, epochs]
     seconds: dict[str, float]  # by phase
     flops: float
+    flops_before: float = 0.0  # of these those of learning layer by layer, before learning as a whole
 
 
 class Cases(NamedTuple):
@@ -73,10 +92,21 @@ class Judged(NamedTuple):
     samples: Float[Array, "n V"]  # probabilities of the pixels in the first draws
 
 
+class Look(NamedTuple):
+    """What is looked at while a model learns; the default is nothing."""
+
+    measure: Callable[[Any], dict[str, np.ndarray]] | None = None  # parameters [S] -> scores [S]
+    enough: Callable[[Fitted], bool] = lambda _: False
+    every: int = 1  # epochs
+
+
+NOTHING = Look()
+
+
 class Family(NamedTuple):
     """How models of one kind are trained and judged."""
 
-    learn: Callable[..., Learnt]  # model, keys [S], pixels [P V], monitor
+    learn: Callable[..., Learnt]  # model, keys [S], pixels [P V], monitor, and of some a `Look`
     judge: Callable[..., Judged]  # model, key, params, cases
 
 
@@ -95,10 +125,11 @@ def learn_density(
     """
     check_pixels(data)
     model, family = config.model, FAMILIES[type(config.model)]
-    n = config.n_scored
-    pixels = on_device(data.full_train.inputs)
-    learnt = family.learn(model, keys, pixels, monitor)
-    cases = Cases(*(on_device(drawn_once(x[:n])) for x in (data.test.inputs, data.full_train.inputs)), pixels)
+    n, known = config.n_scored, data.full_train.inputs if config.goal is None else data.train.inputs
+    pixels = on_device(known)
+    look = [towards(config, data, keys, pixels)] if config.goal else []
+    learnt = family.learn(model, keys, pixels, monitor, *look)
+    cases = Cases(*(on_device(drawn_once(x[:n])) for x in (data.test.inputs, known)), pixels)
     began = time.perf_counter()
     judged = [
         family.judge(model, jr.fold_in(key, SCORING), jax.tree.map(lambda x, i=i: x[i], learnt.params), cases)
@@ -109,8 +140,44 @@ def learn_density(
     n_parameters = sum(x[0].size for x in jax.tree.leaves(learnt.params))
     metrics |= {"parameters": for_each(keys, n_parameters), "flops": for_each(keys, learnt.flops)}
     metrics |= {f"{name}_seconds": for_each(keys, value) for name, value in seconds.items()}
+    metrics |= arrival(config.goal, learnt) if config.goal else {}
     shown = np.stack([as_bytes(np.asarray(each.samples)) for each in judged])
     return Outcome(metrics, learnt.curves, {"samples": shown})
+
+
+def towards(config: Density, data: Dataset, keys: Key[Array, " S"], pixels: Float[Array, "P V"]) -> Look:
+    """A look at the validation cases now and then, until all seeds have reached the goal."""
+    goal, family = config.goal, FAMILIES[type(config.model)]
+    assert goal is not None and isinstance(config.model, Boltzmann | Inferring)
+    valid = on_device(drawn_once(data.valid.inputs[: goal.n_cases]))
+    cases = Cases(valid, valid[:1], pixels)
+    if isinstance(config.model, Boltzmann):
+        model = replace(config.model, annealing=goal.annealing, n_steps=1)
+    else:
+        model = replace(config.model, n_samples=goal.n_samples)
+
+    def measure(params):
+        each = [
+            family.judge(model, jr.fold_in(key, LOOKING), _of(params, i), cases).test.mean()
+            for i, key in enumerate(keys)
+        ]
+        return {VALID: np.array(each)}
+
+    def enough(fitted: Fitted) -> bool:
+        return bool(np.all((fitted.curves[VALID] >= goal.nats).any(axis=1) | (fitted.diverged >= 0)))
+
+    return Look(measure, enough, goal.every)
+
+
+def arrival(goal: Goal, learnt: Learnt) -> dict[str, np.ndarray]:
+    """What each seed had spent when it was first seen at the goal; NaN if it never was."""
+    there, epochs = learnt.curves[VALID] >= goal.nats, learnt.curves["epochs"]
+    first = np.argmax(there, axis=1)[:, None]
+    seconds = learnt.seconds.get("pretraining", 0.0) + learnt.curves["seconds"]
+    flops = learnt.flops_before + (learnt.flops - learnt.flops_before) * epochs / epochs[:, -1:]
+    spent = {"seconds": seconds, "flops": flops, "epochs": epochs}
+    found = {name: np.take_along_axis(values, first, axis=1)[:, 0] for name, values in spent.items()}
+    return {f"{name}_to_target": np.where(there.any(axis=1), value, np.nan) for name, value in found.items()}
 
 
 def _metrics(judged: Judged) -> dict[str, float]:
@@ -141,15 +208,20 @@ def judge_mixture(model: Mixture, key: Key[Array, ""], params: mixture.Mixture, 
 
 
 def learn_variational(
-    model: Inferring, keys: Key[Array, " S"], pixels: Float[Array, "P V"], monitor: Monitor
+    model: Inferring,
+    keys: Key[Array, " S"],
+    pixels: Float[Array, "P V"],
+    monitor: Monitor,
+    look: Look = NOTHING,
 ) -> Learnt:
     """By climbing the variational bound."""
     of = _network(model, pixels)
     n_updates = model.n_epochs * (len(pixels) // model.batch_size)
     trainer = drawn_anew(variational_trainer(of, model.estimator, first_order(model.optimiser, n_updates)))
     start = jax.vmap(partial(vae.random_vae, of=of))(streams(keys).start)
-    fitted = _fit(model, keys, trainer, start, pixels, monitor)
-    return _learnt(keys, fitted, 0.0)
+    fitted = _fit(model, keys, trainer, start, pixels, monitor, look)
+    flops = fitted.n_epochs * variational_flops(of, model.estimator, _shown(model, pixels))
+    return _learnt(keys, fitted, flops)
 
 
 def judge_variational(model: Inferring, key: Key[Array, ""], params: vae.VAE, cases: Cases) -> Judged:
@@ -201,29 +273,34 @@ def judge_belief(model: Belief, key: Key[Array, ""], stack: Stack, cases: Cases)
     below = judge_belief(model, key_first, stack[:-1], cases)
     without = below.metrics.get("train_bound", float(below.train.mean()))
     gain = {"gain": judged.metrics["train_bound"] - without}
-    gain["gain_standard_error"] = float(np.hypot(error, below.error)) / 1.96
+    gain["gain_standard_error"] = float(np.hypot(error, below.error)) / NORMAL
     return judged._replace(metrics=judged.metrics | gain)
 
 
 def learn_boltzmann(
-    model: Boltzmann, keys: Key[Array, " S"], pixels: Float[Array, "P V"], monitor: Monitor
+    model: Boltzmann,
+    keys: Key[Array, " S"],
+    pixels: Float[Array, "P V"],
+    monitor: Monitor,
+    look: Look = NOTHING,
 ) -> Learnt:
     """Layer by layer with doubled inputs, then all layers together."""
     how, sizes = model.learning, (pixels.shape[1], *model.widths)
     start = begun(streams(keys).pretraining, how.start, sizes, pixels, monitor)
     n_batches = len(pixels) // how.joint.batch_size
     trainer = drawn_anew(deep_boltzmann_trainer(how.joint, steps_per_epoch=n_batches))
-    fitted = _fit(how.joint, keys, trainer, start.dbm, pixels, monitor)
+    fitted = _fit(how.joint, keys, trainer, start.dbm, pixels, monitor, look)
     joint = how.joint
     each = deep_boltzmann_flops(sizes, joint.batch_size, joint.n_mean_field, joint.n_chains, joint.n_gibbs)
-    flops = joint.n_epochs * n_batches * each
+    before = 0.0
     if isinstance(how.start, DoubledPretraining):
         steps = enumerate(how.start.n_epochs)
         n_gibbs = tuple(tuple(how.start.n_gibbs(depth, i) for i in range(n)) for depth, n in steps)
-        flops += doubled_flops(sizes, len(pixels), n_gibbs)
+        before = doubled_flops(sizes, len(pixels), n_gibbs)
     seconds = {"pretraining": start.seconds, "finetuning": float(fitted.seconds.sum())}
     seconds["compile"] = start.compile_seconds + fitted.compile_seconds
-    return Learnt(fitted.state.params, start.curves | _curves(keys, fitted), seconds, flops)
+    curves, flops = start.curves | _curves(keys, fitted), before + fitted.n_epochs * n_batches * each
+    return Learnt(fitted.state.params, curves, seconds, flops, before)
 
 
 def judge_boltzmann(model: Boltzmann, key: Key[Array, ""], dbm: DBM, cases: Cases) -> Judged:
@@ -234,6 +311,72 @@ def judge_boltzmann(model: Boltzmann, key: Key[Array, ""], dbm: DBM, cases: Case
     test, train = (np.asarray(bound_of_dbm(dbm, log_z.value, v, model.n_mean_field)) for v in cases[:2])
     samples = means_below(key_pixels, (rbm,), chains[:N_SHOWN])[:, : cases.pixels.shape[1]]
     return Judged(test, train, log_z.high - log_z.value, metrics, samples)
+
+
+def learn_energetic(
+    model: Energetic, keys: Key[Array, " S"], pixels: Float[Array, "P V"], monitor: Monitor
+) -> Learnt:
+    """By Langevin chains."""
+    how = model.langevin
+    of, n_updates = energy_network(model, pixels), model.n_epochs * (len(pixels) // model.batch_size)
+    trainer = drawn_anew(langevin_trainer(of, how, first_order(model.optimiser, n_updates)))
+    begin = partial(deep_energy.random_deep_energy, of=of, visible_bias=deep_energy.log_odds_of_mean(pixels))
+    fitted = _fit(model, keys, trainer, jax.vmap(begin)(streams(keys).start), pixels, monitor)
+    flops = n_updates * langevin_flops(of.sizes, model.batch_size, how.n_chains, how.n_steps)
+    return _learnt(keys, fitted, flops)
+
+
+def judge_energetic(model: Energetic, key: Key[Array, ""], deep: DeepEnergy, cases: Cases) -> Judged:
+    """By annealed importance sampling with Langevin chains."""
+    key_below, key_chains, key_above = jr.split(key, 3)
+    of, step_size = energy_network(model, cases.pixels), model.langevin.step_size
+    base = deep_energy.log_odds_of_mean(cases.pixels)
+    below, _ = annealed.log_z_from_below(key_below, of, base, deep, model.annealing, step_size)
+    run = jitted(partial(langevin_chain, of=of, n_steps=model.n_steps, step_size=step_size))
+    chains, accepted = run(key_chains, deep=deep, states=below.ends)
+    above, _ = annealed.log_z_from_above(key_above, of, base, deep, model.annealing, step_size, chains)
+    test, train = (np.asarray(annealed.log_prob(of, deep, below.value, v)) for v in cases[:2])
+    found = _sides(below, above) | {"acceptance": float(accepted)}
+    return Judged(test, train, below.high - below.value, found, chains[:N_SHOWN])
+
+
+def energy_network(model: Energetic, pixels: Float[Array, "P V"]) -> Perceptron:
+    """The network whose output is the energy, but for its sign and the part of the pixels alone."""
+    return Perceptron((pixels.shape[1], *model.hidden, 1), model.activation)
+
+
+def learn_generating(
+    model: Generating, keys: Key[Array, " S"], pixels: Float[Array, "P V"], monitor: Monitor
+) -> Learnt:
+    """By the discriminator, which sees pixels as they are and not binary ones."""
+    of, n_updates = adversarial_networks(model, pixels), model.n_epochs * (len(pixels) // model.batch_size)
+    start = jax.vmap(partial(adversarial.random_gan, of=of))(streams(keys).start)
+    trainer = adversarial_trainer(of, first_order(model.optimiser, n_updates))
+    fitted = _fit(model, keys, trainer, start, pixels, monitor)
+    networks = of.generator.sizes, of.discriminator.sizes
+    return _learnt(keys, fitted, n_updates * adversarial_flops(*networks, model.batch_size))
+
+
+def judge_generating(model: Generating, key: Key[Array, ""], gan: GAN, cases: Cases) -> Judged:
+    """By annealed importance sampling of the latent units of each of the first cases."""
+    of = adversarial_networks(model, cases.pixels)
+    weigh = partial(adversarial.log_likelihood, of, model.noise)
+    key_test, key_train, key_samples = jr.split(key, 3)
+    test, train = (
+        decoder.log_prob(each, weigh, gan.generator, model.latent, v[: model.n_decoded], model.decoding)
+        for each, v in ((key_test, cases.test), (key_train, cases.train))
+    )
+    z = jr.normal(key_samples, (N_SHOWN, model.latent))
+    samples = jax.vmap(partial(adversarial.generated, of, gan.generator))(z)
+    size = test.effective_sample_size
+    of_draws = NORMAL * float(np.sqrt(np.sum(_of_draws(size, model.decoding.n_chains)))) / len(size)
+    found = {"effective_samples": float(size.mean()), "acceptance": float(test.acceptance.mean())}
+    return Judged(test.log_prob, train.log_prob, of_draws, found, samples)
+
+
+def adversarial_networks(model: Generating, pixels: Float[Array, "P V"]) -> Adversarial:
+    """Generator and discriminator."""
+    return Adversarial(pixels.shape[1], model.latent, model.hidden, dropout=model.dropout)
 
 
 def anneal(
@@ -248,9 +391,12 @@ def anneal(
     run = jitted(lambda key, rbm, v: gibbs_chain(key, BINARY, rbm, v, model.n_steps))
     chains = run(key_chains, rbm, below.ends)
     above = log_z_from_above(key_above, base, rbm, model.annealing, chains)
+    return below, _sides(below, above), chains
+
+
+def _sides(below: LogZ, above: LogZ) -> dict[str, float]:
     found = {"log_z": below.value, "log_z_low": below.low, "log_z_high": below.high}
-    found |= {"log_z_from_above": above.value, "effective_chains": below.effective_sample_size}
-    return below, found, chains
+    return found | {"log_z_from_above": above.value, "effective_chains": below.effective_sample_size}
 
 
 def means_below(key: Key[Array, ""], stack: Stack, v: Float[Array, "n U"]) -> Float[Array, "n V"]:
@@ -269,15 +415,25 @@ def _weighted(
     test: Bounds, train: Bounds, error: float, n: int, metrics: dict[str, float], samples: Array
 ) -> Judged:
     """What importance weights say, n of each case; `error` is of what all cases have in common."""
-    spread = np.maximum(n / np.asarray(test.effective_sample_size, float) - 1, 0) / max(n - 1, 1)
-    of_draws = 1.96 * float(np.sqrt(spread.sum())) / len(spread)
+    spread = _of_draws(np.asarray(test.effective_sample_size, float), n)
+    of_draws = NORMAL * float(np.sqrt(spread.sum())) / len(spread)
     found = {f"{name}_bound": float(x.variational.mean()) for name, x in (("test", test), ("train", train))}
     size = {"effective_samples": float(test.effective_sample_size.mean())}
     both = (np.asarray(x.importance_weighted) for x in (test, train))
     return Judged(*both, float(np.hypot(error, of_draws)), metrics | found | size, samples)
 
 
-def _fit(model, keys, trainer, start, pixels, monitor) -> Fitted:
+def _of_draws(size: Float[np.ndarray, " N"], n: int) -> Float[np.ndarray, " N"]:
+    """Variance of the log of a mean of n weights that are worth so many equal ones, by the delta method."""
+    return np.maximum(n / size - 1, 0) / max(n - 1, 1)
+
+
+def _shown(model: Any, pixels: Float[Array, "P V"]) -> int:
+    """Cases in an epoch, whose ragged tail is dropped."""
+    return len(pixels) - len(pixels) % model.batch_size
+
+
+def _fit(model, keys, trainer, start, pixels, monitor, look: Look = NOTHING) -> Fitted:
     return fit(
         streams(keys).finetuning,
         trainer,
@@ -285,6 +441,9 @@ def _fit(model, keys, trainer, start, pixels, monitor) -> Fitted:
         pixels,
         n_epochs=model.n_epochs,
         batch_size=model.batch_size,
+        measure=look.measure,
+        enough=look.enough,
+        report_every=look.every,
         phase="training",
         monitor=monitor,
     )
@@ -313,4 +472,6 @@ FAMILIES = {
     Belief: Family(learn_belief, judge_belief),
     Boltzmann: Family(learn_boltzmann, judge_boltzmann),
     Inferring: Family(learn_variational, judge_variational),
+    Energetic: Family(learn_energetic, judge_energetic),
+    Generating: Family(learn_generating, judge_generating),
 }

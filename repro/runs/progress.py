@@ -29,13 +29,15 @@ SECONDS_BETWEEN_LINES = 10.0  # without a terminal
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 LARGE = 2**28  # bytes of a checkpoint; those n times as large are kept after n times as many seconds alone
 PROCESSES = "processes"  # the folder beside the checkpoints that says who has worked
-LATEST = ("test_squared_error", "test_error_percent", "valid_error_percent", "valid_cross_entropy")
-LATEST += (
-    "reconstruction_error",
-    "loss",
-    "log_probability",
-    "bound",
-)  # scores that are shown, the first that there is
+LATEST = (
+    "valid_log_probability",
+    "test_squared_error",
+    "test_error_percent",
+    "valid_error_percent",
+    "valid_cross_entropy",
+)
+LATEST += ("reconstruction_error", "loss", "log_probability", "bound", "energy_gap")
+LATEST += ("generator_loss",)  # scores that are shown, the first that there is
 FINISHED = "finished"  # what an artefact's folder holds when it is made; until then checkpoints of its phase
 
 

@@ -90,3 +90,23 @@ def mixture_flops(n_components: int, n_visible: int, n_cases: int) -> float:
     responsible for.
     """
     return 4.0 * n_components * n_visible * n_cases
+
+
+def langevin_flops(layers: tuple[int, ...], batch_size: int, n_chains: int, n_steps: int) -> float:
+    """One update of a deep energy-based model with these layers: for each step of each chain an energy with
+    its slope, forward and back to the states; then the gradient on cases and chains.
+    """
+    weights = sum(a * b for a, b in itertools.pairwise(layers))
+    of_chains = 4.0 * n_chains * (n_steps + 1) * weights
+    return of_chains + backprop_flops(layers, batch_size + n_chains)
+
+
+def adversarial_flops(generator: tuple[int, ...], discriminator: tuple[int, ...], batch_size: int) -> float:
+    """One update of both networks on as many cases as minibatch and latent units have: the discriminator's on
+    data and generated images, then the generator's, back through the discriminator as it is.
+    """
+    made, judged = (
+        sum(a * b for a, b in itertools.pairwise(layers)) for layers in (generator, discriminator)
+    )
+    of_judge = 2.0 * batch_size * made + backprop_flops(discriminator, 2 * batch_size)
+    return of_judge + backprop_flops(generator, batch_size) + 4.0 * batch_size * judged
