@@ -8,15 +8,15 @@ Deviations  90. Pixels are drawn anew in every epoch for all models, and once fo
                 it, and their test pixels are other draws.
             91. All RBMs learn for 100 epochs without momentum, at a rate that falls from .1 to 0 in a
                 straight line; CD-25 has 25 steps from the beginning.
-            92. Variational autoencoders are those of burda2015importance, trained for 1,000 epochs, not 3,280,
-                by Adam at a rate that falls as a cosine.
+            92. Variational autoencoders are those of burda2015importance, trained for 1,000 epochs and not
+                3,280, by Adam at a rate that falls as a cosine.
             93. Estimates differ in kind: the exact log p of a mixture; -F - log Z of an RBM, with log Z from
                 below by annealed importance sampling, so that it is on average too good, beside the estimate
                 from above; of the others lower bounds, on average, by importance weighting.
 Tuning      Rate and momentum of the RBMs: .05 and .1 without momentum and .02, .05, .1 with .9, on 2,000
             validation digits, after 15 epochs of persistent chains. Those with momentum were put aside, for
-            their log Z from both sides was up to 156 nats apart. Adam's rate of the variational autoencoders is
-            what experiments/reparameterise.py chose, of the others what was first tried.
+            their log Z from both sides was up to 156 nats apart. Adam's rate of the variational autoencoders
+            is what experiments/reparameterise.py chose, of the others what was first tried.
 Run         repro run densities --profile paper
 """
 
