@@ -39,6 +39,7 @@ from repro.runs.config import (
 from repro.runs.experiment import Experiment
 from repro.training.contrastive import Contrastive
 from repro.training.greedy import Pretraining
+from repro.training.optimisers import Adam
 
 HOW = Contrastive(learning_rate=0.1, rate_falls=True, momentum=(0.0, 0.0), mean_field=False)
 
@@ -60,7 +61,7 @@ MODELS = {
     "dbm-500-1000": Boltzmann(),
     "vae-1": Inferring(),
     "vae-2": Inferring(latent=(100, 50), hidden=(200, 100)),
-    "vae-score-function": Inferring(estimator="score function"),
+    "vae-score-function": Inferring(estimator="score function", optimiser=Adam(1e-3, schedule="cosine")),
     "energy-500-500": Energetic(),
     "gan": Generating(),
     "vae-as-dbm": Inferring(hidden=(365,)),  # .2 % fewer parameters than the deep Boltzmann machine has

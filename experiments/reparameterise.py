@@ -5,17 +5,17 @@ Claim       A variational autoencoder learns by backprop through the draw of its
             noisy than that of the score function, which needs no such function [williams1992simple;
             mnih2014neural], and at equal cost the model becomes better (claim C7).
 Budget      Both have the same number of operations in all, the choice of the rate counted in, from the same
-            start with the same order of the same images; a gradient by the score function costs 1 % less, so
-            that it has as many more updates.
-Deviations  86. The network, with one stochastic layer, and the binary images are those of burda2015importance,
-                section 5; but one Adam step after another at a rate that falls as a cosine to 0, where they
-                had 3,280 epochs at a rate that fell in eight steps.
-            87. The score function has one baseline, the running mean of the bound. Those that depend on the
+            start, with the same order of the images; a gradient by the score function costs 1 % less, which
+            makes as many more updates.
+Deviations  86. The network, with one stochastic layer, and the binary images are burda2015importance's,
+                section 5; but the rate falls as a cosine to 0, where they had 3,280 epochs at a rate that
+                fell in eight steps.
+            87. The score function has one baseline, the running mean of the bound. One that depends on the
                 image, and a scale that is learnt, would lower its variance [mnih2014neural, section 2.3].
-            88. Variances are those of gradients that stand alone: the baseline is the mean bound of the cases
-                that they are measured on.
-Tuning      Adam's rate, from one grid for both, by the bound of the validation images after 20 epochs with seed
-            0; a record of its own, whose operations count.
+            88. Where variances are measured the baseline is the mean bound, at that moment, of the cases
+                that they are measured on: no running mean is nearer.
+Tuning      Adam's rate, from one grid for both, by the bound of the validation images after 20 epochs with
+            seed 0; a record of its own, whose operations count.
 Run         repro run reparameterise --profile paper
 """
 
@@ -56,7 +56,11 @@ def quick(config):
     )
 
 
-EXPECTED = {}
+# of the quick profile: nats where those of seeds 0 to 7 came out with room; the variances' ratios differ much
+EXPECTED = {
+    OURS: {"test_log_probability": (-195, -160), "variance_ratio": (5, 5e3)},
+    THEIRS: {"test_log_probability": (-260, -165), "variance_ratio": (5, 1e4)},
+}
 
 EXPERIMENT = Experiment(
     name="reparameterise",
@@ -97,8 +101,8 @@ CLAIMS = (
     Claim(
         key="C7",
         statement="The reparameterisation trick lets backprop train a stochastic system",
-        upheld_if=f"the gradient by the score function with a baseline has ≥ {RATIO:g} times the variance of "
-        "the reparameterised one, at equal operations, in the geometric mean along the latter's training, and "
+        upheld_if=f"the gradient by the score function with a baseline has ≥ {RATIO:g} times the variance "
+        "of the reparameterised one, at equal operations, in the geometric mean along its training, and "
         f"the model that it trains gives binarised MNIST test images ≥ {GOOD:g} nats on average, by the "
         "importance-weighted estimate",
         refuted_if=f"with as many operations in all the score function comes within {NEAR:g} nat of it",

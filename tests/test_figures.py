@@ -58,6 +58,7 @@ ELSEWHERE = (
     "fig_classifier",
     "fig_few_labels",
     "fig_deep_classifier",
+    "fig_reparameterise",
 )
 FIGURES = {name: module for name, module in all_figures().items() if name not in ELSEWHERE}
 NEEDS = {  # of each figure: its experiment, and a variant without which there is less to draw

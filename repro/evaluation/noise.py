@@ -73,7 +73,8 @@ def noise(
         i, batch = numbered
 
         def estimates(key):
-            return {how: gradient(of, how, vae, batch, key, baseline)[1] for how in get_args(Estimator)}
+            keys = {how: jr.clone(key) for how in get_args(Estimator)}  # the same draws on purpose
+            return {how: gradient(of, how, vae, batch, same, baseline)[1] for how, same in keys.items()}
 
         return variances(estimates, jr.fold_in(key, i), n_draws)
 
