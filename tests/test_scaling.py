@@ -198,7 +198,7 @@ def test_the_frame_and_the_figure_say_what_was_run(results):
     rows = frame.rows[(frame.rows.metric == "relative_bias") & (frame.rows.variant == FIRST[1])]
     drawn = {box[0].get_gid(): box[0] for box in left.containers}
     line = drawn["relative_bias variational"]
-    np.testing.assert_allclose(line.get_ydata(), [rows.value.mean()])
+    np.testing.assert_allclose(np.asarray(line.get_ydata(), float), [rows.value.mean()])
     assert line.get_xdata().tolist() == [3]
     with pytest.raises(RecordsMissingError, match="run `repro run scaling --profile paper"):
         fig_scaling.draw(made_frame())

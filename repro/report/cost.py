@@ -177,7 +177,8 @@ class Costs:
 
     def _longest(self, config: Config, here: Device | None = None) -> tuple[float, str]:
         """The most seconds that a run of this kind has taken, and the device: on this one, on the same data,
-        of the same features or kind of model, if there are any; none if no such run is recorded, for PCA and LSA take moments.
+        of the same features or kind of model, if there are any; none if no such run is recorded, for PCA and
+        LSA take moments.
         """
         runs = select(self.frame.runs, kind=config.kind).dropna(subset="wall_seconds")
         alike = {"data": config.data, "device": here and here.name}

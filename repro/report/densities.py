@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from repro.evaluation.intervals import interval
-from repro.report.frame import RUN, Frame, shown
+from repro.report.frame import RUN, Frame, select, shown
 from repro.report.tables import number, read_published
 from repro.runs.config import (
     Belief,
@@ -37,7 +37,7 @@ def rows(frame: Frame) -> pd.DataFrame:
     what `test` would be with log Z estimated from the other side; `side`, on which side of log p the estimate
     lies on average; `seconds` and `flops` of training a seed, scoring not counted.
     """
-    runs = frame.runs[(frame.runs.experiment == "densities") & (frame.runs.kind == "density")]
+    runs = select(frame.runs, experiment="densities", kind="density")
     runs = shown(runs).sort_values(["variant", "seed"], kind="stable")
     found = [_row(frame, own) for _, own in runs.groupby(RUN, dropna=False, sort=False)]
     printed = read_published()
@@ -45,7 +45,7 @@ def rows(frame: Frame) -> pd.DataFrame:
     printed = printed.assign(source=printed.key + " (" + printed.sure + ")", published=printed.value)
     table = pd.DataFrame(found, columns=[name for name in COLUMNS if name not in ("published", "source")])
     table = table.merge(printed[["variant", "published", "source"]], how="left", on="variant")
-    return table.sort_values("test", ascending=False, kind="stable", ignore_index=True)[COLUMNS]
+    return table.sort_values("test", ascending=False, kind="stable", ignore_index=True).loc[:, COLUMNS]
 
 
 def _row(frame: Frame, own: pd.DataFrame) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from repro.models.rbm import RBM, hidden_mean, sample_hidden, sample_visible, vi
 from repro.models.stack import Stack, random_stack
 from repro.runs.autoencoding import streams
 from repro.runs.config import Belief, Boltzmann, Density, Energetic, Generating, Goal, Inferring, Mixture
-from repro.runs.outcome import Outcome, as_bytes, for_each, on_device
+from repro.runs.outcome import Outcome, as_bytes, for_each
 from repro.training.adversarial import adversarial_trainer
 from repro.training.binary import drawn_anew
 from repro.training.compiling import jitted
@@ -126,10 +126,11 @@ def learn_density(
     check_pixels(data)
     model, family = config.model, FAMILIES[type(config.model)]
     n, known = config.n_scored, data.full_train.inputs if config.goal is None else data.train.inputs
-    pixels = on_device(known)
+    pixels = jnp.asarray(np.asarray(known))
     look = [towards(config, data, keys, pixels)] if config.goal else []
     learnt = family.learn(model, keys, pixels, monitor, *look)
-    cases = Cases(*(on_device(drawn_once(x[:n])) for x in (data.test.inputs, known)), pixels)
+    test, train = (jnp.asarray(drawn_once(np.asarray(x[:n]))) for x in (data.test.inputs, known))
+    cases = Cases(test, train, pixels)
     began = time.perf_counter()
     judged = [
         family.judge(model, jr.fold_in(key, SCORING), jax.tree.map(lambda x, i=i: x[i], learnt.params), cases)
@@ -149,7 +150,7 @@ def towards(config: Density, data: Dataset, keys: Key[Array, " S"], pixels: Floa
     """A look at the validation cases now and then, until all seeds have reached the goal."""
     goal, family = config.goal, FAMILIES[type(config.model)]
     assert goal is not None and isinstance(config.model, Boltzmann | Inferring)
-    valid = on_device(drawn_once(data.valid.inputs[: goal.n_cases]))
+    valid = jnp.asarray(drawn_once(np.asarray(data.valid.inputs[: goal.n_cases])))
     cases = Cases(valid, valid[:1], pixels)
     if isinstance(config.model, Boltzmann):
         model = replace(config.model, annealing=goal.annealing, n_steps=1)
@@ -419,8 +420,8 @@ def _weighted(
     of_draws = NORMAL * float(np.sqrt(spread.sum())) / len(spread)
     found = {f"{name}_bound": float(x.variational.mean()) for name, x in (("test", test), ("train", train))}
     size = {"effective_samples": float(test.effective_sample_size.mean())}
-    both = (np.asarray(x.importance_weighted) for x in (test, train))
-    return Judged(*both, float(np.hypot(error, of_draws)), metrics | found | size, samples)
+    of_test, of_train = (np.asarray(x.importance_weighted) for x in (test, train))
+    return Judged(of_test, of_train, float(np.hypot(error, of_draws)), metrics | found | size, samples)
 
 
 def _of_draws(size: Float[np.ndarray, " N"], n: int) -> Float[np.ndarray, " N"]:
