@@ -3,6 +3,7 @@ trains and scores every kind; as an experiment, with its claim, table and figure
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,12 +37,18 @@ from repro.runs.run import Request, requested, run
 from repro.training.binary import drawn_anew
 from repro.training.contrastive import Contrastive, contrastive_trainer
 from repro.training.fit import Trainer, fit
-from repro.training.greedy import Pretraining
+from repro.training.greedy import Pretraining, Upper, above_others
 from repro.training.mixture import Counted, best, mixture_trainer
 
 ODDS = jnp.array([[0.5, -1.0, 2.0], [-0.3, 0.8, -1.5]])
 SHARES = jnp.log(jnp.array([0.3, 0.7]))
 MIXTURE = Mixture(SHARES, ODDS)
+
+
+class Kept(NamedTuple):
+    """What a trainer that does nothing keeps."""
+
+    params: RBM
 
 
 def of_every_state():
@@ -337,3 +344,41 @@ def test_one_seed_leaves_it_open():
 def test_the_components_of_a_case_add_up():
     v = V[0, :3]
     np.testing.assert_allclose(logsumexp(log_joint(MIXTURE, v)), log_prob_of_mixture(MIXTURE, v), rtol=1e-13)
+
+
+def test_an_upper_rbm_learns_from_states_given_states():
+    """Below it a hidden unit is on if exactly its pixel is, which has ½: of means it would be on half; and the
+    RBM below stays as it is.
+    """
+    seen = []
+
+    def epoch(key, state, inputs, order, n_before):
+        del key, order, n_before
+        seen.append(inputs)
+        return state, {}
+
+    within = Trainer(lambda key, params, inputs: Kept(params), epoch)
+    below = RBM(40 * jnp.eye(3), jnp.zeros(3), jnp.full(3, -20.0))
+    trainer = drawn_anew(above_others(within))
+    inputs = jnp.full((2000, 3), 0.5)
+    state = trainer.init(jr.key(0), Upper(RBM(*params((3, 2), (3,), (2,))), (below,)), inputs)
+    state, _ = trainer.epoch(jr.key(1), state, inputs, None, 0)
+    again, _ = trainer.epoch(jr.key(2), state, inputs, None, 0)
+    assert {*np.unique(seen[0])} == {0, 1} and np.any(seen[0] != seen[1])
+    assert abs(seen[0].mean() - 0.5) < 4.5 * 0.5 / np.sqrt(seen[0].size)
+    together = np.mean(np.asarray(seen[0]).sum(axis=1) == 3)
+    assert abs(together - 1 / 8) < 4.5 * np.sqrt(7) / 8 / np.sqrt(2000)
+    np.testing.assert_array_equal(again.params.below[0].weights, below.weights)
+
+
+def test_the_hidden_states_of_a_stack_are_those_of_drawn_pixels():
+    """A hidden unit that is on where all three pixels are is on for 1/8; given their means of ½ it never is."""
+    still = Contrastive(learning_rate=0.0, weight_decay=0.0)
+    how = Pretraining(n_epochs=1, batch_size=2000, contrastive=still, seen="states")
+    lower = RBM(jnp.full((1, 3, 1), 40.0), jnp.zeros((1, 3)), jnp.full((1, 1), -100.0))
+    upper = RBM(jnp.zeros((1, 1, 1)), jnp.full((1, 1), -40.0), jnp.zeros((1, 1)))
+    inputs = jnp.full((2000, 3), 0.5)
+    trained = density.pretrain(jr.key(0)[None], how, (density.BINARY,) * 2, (lower, upper), inputs)
+    error = trained.curves["reconstruction_error_layer2"].item()  # of 0 for every state
+    assert abs(error - 1 / 8) < 4.5 * np.sqrt(7) / 8 / np.sqrt(2000)
+    np.testing.assert_array_equal(trained.stack[1].visible_bias, upper.visible_bias)
