@@ -347,9 +347,7 @@ def test_the_components_of_a_case_add_up():
 
 
 def test_an_upper_rbm_learns_from_states_given_states():
-    """Below it a hidden unit is on if exactly its pixel is, which has ½: of means it would be on half; and the
-    RBM below stays as it is.
-    """
+    """Hidden units of the RBM below are on where their pixels are, which are drawn; and it stays as it is."""
     seen = []
 
     def epoch(key, state, inputs, order, n_before):
@@ -372,7 +370,7 @@ def test_an_upper_rbm_learns_from_states_given_states():
 
 
 def test_the_hidden_states_of_a_stack_are_those_of_drawn_pixels():
-    """A hidden unit that is on where all three pixels are is on for 1/8; given their means of ½ it never is."""
+    """Where a hidden unit is on if all three pixels are, that is 1/8; given their means of ½ it never is."""
     still = Contrastive(learning_rate=0.0, weight_decay=0.0)
     how = Pretraining(n_epochs=1, batch_size=2000, contrastive=still, seen="states")
     lower = RBM(jnp.full((1, 3, 1), 40.0), jnp.zeros((1, 3)), jnp.full((1, 1), -100.0))
