@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from paper_figures.style import house
 from paper_figures.style.evidence import require, runs_of, scores
@@ -61,6 +62,7 @@ def _ratios(axes: Axes, records: list[Record]) -> None:
             how = {"color": colour, "lw": 0.9, "alpha": 0.7, "gid": metric}
             axes.plot(record.curves["updates"], record.curves[metric], label=None if i else name, **how)
     axes.set(yscale="log", xlabel="updates", ylabel="variance, score function / reparameterised")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     if records:
         axes.legend(loc="best")
 
