@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from blackjax.mcmc import hmc
 from jaxtyping import Array, Float, Key
 
 from repro.evaluation.annealing import Path, follow
@@ -100,6 +99,8 @@ def hamiltonian_move(
     n_leapfrog: int,
 ) -> tuple[Latent, Float[Array, ""]]:
     """A move that leaves p(z) p(x | z)^β as it is, and its acceptance averaged over chains."""
+    from blackjax.mcmc import hmc  # here: it takes 50 MB, which other runs do without
+
     kernel: Any = hmc.build_kernel()  # its annotations are of Python numbers
 
     def of_chain(key, x, z, value, slope):
