@@ -73,7 +73,7 @@ def test_counted_operations_are_those_that_the_compiler_counts(of, estimator):
     vae = random_vae(jr.key(0), of)
     step = jax.jit(lambda vae, x, key, c: gradient(of, estimator, vae, x, key, c)[1])
     compiled = step.lower(vae, jnp.zeros((100, 400)), jr.key(1), jnp.zeros(())).compile()
-    more = compiled.cost_analysis()["flops"] / variational_flops(of, estimator, 100)
+    more = compiled.cost_analysis()["flops"] / variational_flops(of.steps, estimator, 100)
     assert 1 < more < 1.07
 
 
@@ -81,8 +81,10 @@ def test_operations_by_hand():
     """784-200-200-50: weights of both networks; what gradients do not go back through."""
     of = Variational(784, latent=(50,), hidden=(200,))
     up, down = 784 * 200 + 200 * 200 + 2 * 200 * 50, 50 * 200 + 200 * 200 + 200 * 784
-    assert variational_flops(of, "reparameterised", 100) == 200 * (3 * (up + down) - 784 * 200)
-    assert variational_flops(of, "score function", 100) == 200 * (3 * (up + down) - 784 * 200 - 50 * 200)
+    assert variational_flops(of.steps, "reparameterised", 100) == 200 * (3 * (up + down) - 784 * 200)
+    assert variational_flops(of.steps, "score function", 100) == 200 * (
+        3 * (up + down) - 784 * 200 - 50 * 200
+    )
 
 
 def test_arms_have_the_same_operations_in_all():
@@ -90,7 +92,7 @@ def test_arms_have_the_same_operations_in_all():
     n_cases, of = 60_000, Variational(784, latent=(50,), hidden=(200,))
     for config in VARIANTS.values():
         assert isinstance(config.budget, Flops) and config.learns_from == "all"
-        each = [variational_flops(of, config.estimator, n) for n in (50_000, n_cases)]
+        each = [variational_flops(of.steps, config.estimator, n) for n in (50_000, n_cases)]
         chosen = len(config.tuning.candidates) * config.tuning.n_epochs[0] * each[0]
         total = chosen + epochs_of(config, of, n_cases, 50_000) * each[1]
         assert abs(total - config.budget.total) <= each[1] / 2
@@ -192,9 +194,9 @@ def test_both_arms_are_trained_and_measured(records):
         np.testing.assert_allclose(found["variance_ratio"], np.sqrt(ratios.prod()), rtol=1e-5)
         np.testing.assert_allclose(found["least_variance_ratio"], ratios.min(), rtol=1e-6)
         of = Variational(784, (3,), (6,))
-        price = [variational_flops(of, how, 20) for how in ESTIMATORS]
+        price = [variational_flops(of.steps, how, 20) for how in ESTIMATORS]
         np.testing.assert_allclose(has["variance_ratio_generation"], price[1] / price[0], rtol=1e-5)
-        own = variational_flops(of, record.config["estimator"], 20)
+        own = variational_flops(of.steps, record.config["estimator"], 20)
         np.testing.assert_allclose(has["flops"], [5 * own, 10 * own], rtol=1e-6)
         assert found["test_bound"] < found["test_log_probability"] < 0
         assert 1 <= found["effective_sample_size"] <= FEW["n_samples"]

@@ -221,7 +221,7 @@ def learn_variational(
     trainer = drawn_anew(variational_trainer(of, model.estimator, first_order(model.optimiser, n_updates)))
     start = jax.vmap(partial(vae.random_vae, of=of))(streams(keys).start)
     fitted = _fit(model, keys, trainer, start, pixels, monitor, look)
-    flops = fitted.n_epochs * variational_flops(of, model.estimator, _shown(model, pixels))
+    flops = fitted.n_epochs * variational_flops(of.steps, model.estimator, _shown(model, pixels))
     return _learnt(keys, fitted, flops)
 
 

@@ -69,7 +69,7 @@ def climb(
         metrics["diverged_epoch"] = np.where(fitted.diverged >= 0, fitted.diverged, np.nan)
     clock = {"seconds": np.cumsum(fitted.seconds), "epochs": fitted.epochs}
     clock["updates"] = fitted.epochs * (len(inputs) // config.batch_size)
-    clock["flops"] = clock["updates"] * variational_flops(of, config.estimator, config.batch_size)
+    clock["flops"] = clock["updates"] * variational_flops(of.steps, config.estimator, config.batch_size)
     compile_seconds = fitted.compile_seconds + measure_compile_seconds + score_compile_seconds
     cost = {"flops": clock["flops"][-1], "finetuning_seconds": fitted.seconds.sum()}
     cost["compile_seconds"] = compile_seconds
@@ -146,7 +146,7 @@ def epochs_of(config: DirectedModel, of: Variational, n_cases: int, n_choice: in
 
 def epoch_flops(config: DirectedModel, of: Variational, n_cases: int) -> float:
     """Operations of an epoch, whose ragged tail is dropped."""
-    return variational_flops(of, config.estimator, n_cases - n_cases % config.batch_size)
+    return variational_flops(of.steps, config.estimator, n_cases - n_cases % config.batch_size)
 
 
 def tuning_flops(config: DirectedModel, of: Variational, n_cases: int) -> float:
@@ -209,7 +209,7 @@ def measure_variances(
         raise TooFewCasesError(f"{asked}: lower it")
     fixed = drawn_once(np.asarray(inputs[: how.n_minibatches * size]))
     minibatches = jnp.asarray(fixed).reshape(how.n_minibatches, size, -1)
-    work = {name: variational_flops(of, name, size) for name in ("reparameterised", "score function")}
+    work = {name: variational_flops(of.steps, name, size) for name in ("reparameterised", "score function")}
 
     def of_seed(vae, minibatches, key):
         found = noise(of, vae, minibatches, key, how.n_draws)

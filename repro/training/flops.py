@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-from repro.models.vae import Variational
-from repro.training.variational import Estimator
-
 
 def contrastive_flops(n_visible: int, n_hidden: int, n_cases: int, k: int = 1) -> float:
     """CD-k on n_cases: 2k + 1 passes between the layers and one outer product per phase."""
@@ -70,16 +67,17 @@ def direct_flops(layers: tuple[int, ...], n_updates: int, batch_size: int) -> fl
     return n_updates * backprop_flops(layers, batch_size)
 
 
-def variational_flops(of: Variational, estimator: Estimator, n_cases: int) -> float:
-    """The bound of n_cases with an estimate of its gradient, from one draw of the latent units of each.
+def variational_flops(steps: list[tuple[int, int, int]], estimator: str, n_cases: int) -> float:
+    """The bound of n_cases with an estimate of its gradient, from one draw of the latent units of each, by
+    networks between so many units: the `steps` of a variational autoencoder.
 
     Forward, weight gradients, and back through all but the lowest layers: reparameterised, gradients pass
     from network to network through what was drawn, and end at the pixels alone; by the score function they
     end at the lowest layer of each network.
     """
-    up = [(below * hidden, hidden * hidden + 2 * hidden * latent) for below, hidden, latent in of.steps]
-    down = [(latent * hidden, hidden * hidden + 2 * hidden * below) for below, hidden, latent in of.steps[1:]]
-    n_visible, hidden, latent = of.steps[0]
+    up = [(below * hidden, hidden * hidden + 2 * hidden * latent) for below, hidden, latent in steps]
+    down = [(latent * hidden, hidden * hidden + 2 * hidden * below) for below, hidden, latent in steps[1:]]
+    n_visible, hidden, latent = steps[0]
     networks = [*up, *down, (latent * hidden, hidden * hidden + hidden * n_visible)]
     ends = [n_visible * hidden] if estimator == "reparameterised" else [lowest for lowest, _ in networks]
     return 2.0 * n_cases * (3 * sum(map(sum, networks)) - sum(ends))
