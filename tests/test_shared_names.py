@@ -80,6 +80,7 @@ def pretraining(**changed):
 
 OF_ALL_LAYERS = {
     "k": 2,
+    "rate_falls": True,
     "persistent": True,
     "mean_field": False,
     "learning_rate": 0.2,
@@ -94,6 +95,7 @@ CHANGES = {  # name: (what is changed, the lowest layer that it changes)
     },
     "n_epochs": (pretraining(n_epochs=3), 0),
     "climb": (pretraining(climb="in flight"), 0),
+    "seen": (pretraining(seen="states"), 0),
     "shuffle": ({"shuffle": False}, 0),
     "batch_size": (pretraining(batch_size=5), 0),
     "first_learning_rate": (pretraining(first_learning_rate=0.01), 0),
