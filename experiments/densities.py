@@ -1,9 +1,9 @@
 """What is a model of binarised digits worth in nats, by an estimate that can be trusted?
 
 Claim       Deep Boltzmann machines "are very powerful models": one is no more than a nat worse than a
-            variational autoencoder with as many parameters, trained for as long. Beside both, what came
-            before and after: a mixture, RBMs by contrastive divergence of 1, 3 and 25 steps and by persistent
-            chains, a deep belief network [salakhutdinov2008quantitative; murray2009evaluating].
+            variational autoencoder with as many parameters. Beside both, what came before and after: a
+            mixture, RBMs by contrastive divergence of 1, 3 and 25 steps and by persistent chains, a deep
+            belief network [salakhutdinov2008quantitative; murray2009evaluating].
 Deviations  90. Pixels are drawn anew in every epoch for all models, and once for scoring. Papers differ in
                 it, and their test pixels are other draws.
             91. All RBMs learn for 100 epochs without momentum, at a rate that falls from .1 to 0 in a

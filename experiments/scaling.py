@@ -5,15 +5,15 @@ Claim       A deep Boltzmann machine takes at least three times as long as a var
             to -88 nats at the largest width, and the more the wider both are. Beside it, where both can be
             computed: how far estimates of the gradient of log p are from it, by mean field and persistent
             chains, and by reparameterisation; and how many steps a chain takes to forget.
-Deviations  90. The gradient is computed of small images, those of experiments/bound.py, and of a second
+Deviations  95. The gradient is computed of small images, those of experiments/bound.py, and of a second
                 hidden layer twice as wide as the first; the autoencoder has two latent units at every width,
                 for more are not integrated over. Its log p depends on its generative part, whose gradient is
                 compared.
-            91. A model is at -88 nats where an estimate of log p of 1,000 validation digits first is, at a
+            96. A model is at -88 nats where an estimate of log p of 1,000 validation digits first is, at a
                 look after every fifth epoch, which is not counted; log Z by annealed importance sampling from
                 below, which favours the machine, and importance weighting, which does not. Time counts the
                 machine's learning layer by layer.
-            92. Rates are not tuned, and both learn for as many epochs: the error of a gradient depends on its
+            97. Rates are not tuned, and both learn for as many epochs: the error of a gradient depends on its
                 length, which falls as a model learns.
 Tuning      None.
 Run         repro run scaling --profile paper
