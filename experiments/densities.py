@@ -13,8 +13,8 @@ Deviations  90. Pixels are drawn anew in every epoch for all models, and once fo
             93. Estimates differ in kind: the exact log p of a mixture; -F - log Z of an RBM, with log Z from
                 below by annealed importance sampling, so that it is on average too good, beside the estimate
                 from above; of the others lower bounds, on average, by importance weighting.
-            94. The estimate from above comes from chains that begin where annealing ended. Of a mode that
-                annealing has not found it knows nothing, and so it is no bound: look at the samples.
+            94. Estimates from above are no bounds, for their chains have not forgotten where they began: two
+                stand beside each other, from where annealing ended, and from training digits.
 Tuning      Rate and momentum of the RBMs: .05 and .1 without momentum and .02, .05, .1 with .9, on 2,000
             validation digits, after 15 epochs of persistent chains. Those with momentum were put aside, for
             their log Z from both sides was up to 156 nats apart. Adam's rate of the variational autoencoders

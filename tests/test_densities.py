@@ -181,8 +181,33 @@ def test_an_rbm_is_judged_as_enumeration_has_it():
     for found, v in zip(judged[:2], CASES[:2], strict=True):
         difference = found - log_prob(rbm, v)
         assert np.ptp(difference) < 1e-9 and abs(difference[0]) < 4.5 / 1.96 * judged.error
-    assert judged.metrics["log_z"] == pytest.approx(judged.metrics["log_z_from_above"], abs=0.2)
+    for side in ("from_above", "from_cases"):
+        assert judged.metrics["log_z"] == pytest.approx(judged.metrics[f"log_z_{side}"], abs=0.2)
     assert judged.samples.shape == (density.N_SHOWN, 5)
+
+
+@pytest.mark.parametrize("family", ["rbm", "machine"])
+def test_chains_from_above_begin_where_annealing_ended_and_at_training_cases(family, monkeypatch):
+    """Nothing that is on can go off, and nothing off on: chains stay where they begin."""
+    begun = []
+    real = density.log_z_from_above
+    monkeypatch.setattr(density, "log_z_from_above", lambda *args: begun.append(args[-1]) or real(*args))
+    pixels = jnp.array([[1.0, 1, 1, 1], [0, 0, 0, 0]])
+    if family == "rbm":
+        model, rbm = Belief((1,), **FEW), RBM(*map(jnp.array, (np.full((4, 1), 80.0), [-40.0] * 4, [-160.0])))
+        judged = density.judge_belief(model, jr.key(0), (rbm,), density.Cases(pixels, pixels, pixels))
+        above = 0
+    else:
+        weights = jnp.full((4, 1), 80.0), jnp.full((1, 2), 80.0)
+        biases = jnp.full(4, -40.0), jnp.array([-240.0]), jnp.full(2, -40.0)
+        model, dbm = Boltzmann((1, 2), **FEW), density.DBM(weights, biases)
+        judged = density.judge_boltzmann(model, jr.key(0), dbm, density.Cases(pixels, pixels, pixels))
+        above = 2
+    ends, cases = begun
+    np.testing.assert_array_equal(cases[:, :4], jnp.tile(pixels, (200, 1)))
+    np.testing.assert_array_equal(cases[:, 4:], jnp.tile(pixels[:, :above], (200, 1)))
+    assert np.ptp(ends, axis=1).max() == 0 and not np.array_equal(ends, cases)
+    assert judged.metrics["log_z_from_cases"] == pytest.approx(judged.metrics["log_z_from_above"], abs=0.5)
 
 
 def test_a_belief_network_is_judged_as_enumeration_has_it():

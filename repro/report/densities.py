@@ -23,8 +23,19 @@ from repro.runs.config import (
 )
 
 SCORE = "test_log_probability"
+FROM_ABOVE, FROM_CASES = "log_z_from_above", "log_z_from_cases"
 COLUMNS = ["variant", "model", "binarised", "estimator", "side", "test", "low", "high", "n", "sure_low"]
-COLUMNS += ["sure_high", "from_above", "train", "published", "source", "parameters", "pretraining", "epochs"]
+COLUMNS += [
+    "sure_high",
+    "from_above",
+    "from_cases",
+    "train",
+    "published",
+    "source",
+    "parameters",
+    "pretraining",
+    "epochs",
+]
 COLUMNS += ["seconds", "flops", "device"]
 BINARISED = "drawn anew every epoch; test pixels once"
 
@@ -34,7 +45,8 @@ def rows(frame: Frame) -> pd.DataFrame:
 
     `test` and `train` are means over n seeds of log p in nats, `low` and `high` the 95 % t-interval of `test`
     over seeds; `sure_low` and `sure_high` the mean ends of the 95 % interval of its estimate; `from_above`
-    what `test` would be with log Z estimated from the other side; `side`, on which side of log p the estimate
+    what `test` would be with log Z estimated from the other side by chains from where annealing ended, and
+    `from_cases` by chains from training cases; `side`, on which side of log p the estimate
     lies on average; `seconds` and `flops` of training a seed, scoring not counted.
     """
     runs = select(frame.runs, experiment="densities", kind="density")
@@ -72,7 +84,8 @@ def _row(frame: Frame, own: pd.DataFrame) -> dict[str, Any]:
         "n": len(score),
         "sure_low": mean(f"{SCORE}_low"),
         "sure_high": mean(f"{SCORE}_high"),
-        "from_above": float(score.mean()) + mean("log_z") - mean("log_z_from_above"),
+        "from_above": float(score.mean()) + mean("log_z") - mean(FROM_ABOVE),
+        "from_cases": float(score.mean()) + mean("log_z") - mean(FROM_CASES),
         "train": mean("train_log_probability"),
         "parameters": round(mean("parameters")),
         "pretraining": first.pretraining,
@@ -139,6 +152,7 @@ def page(table: pd.DataFrame) -> str:
             "n": table.n,
             "95 % of the estimate": _ends(table.sure_low, table.sure_high),
             "with log Z from above": table.from_above.map(number),
+            "from training digits": table.from_cases.map(number),
             "on average": table.side,
             "training digits": table.train.map(number),
             "published": table.published.map(number),

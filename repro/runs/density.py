@@ -40,7 +40,7 @@ from repro.runs.outcome import Outcome, as_bytes, for_each
 from repro.training.adversarial import adversarial_trainer
 from repro.training.binary import drawn_anew
 from repro.training.compiling import jitted
-from repro.training.deep_boltzmann import DoubledPretraining, begun, deep_boltzmann_trainer
+from repro.training.deep_boltzmann import DoubledPretraining, begun, deep_boltzmann_trainer, inferred
 from repro.training.fit import UNWATCHED, Fitted, Monitor, fit
 from repro.training.flops import (
     adversarial_flops,
@@ -261,7 +261,8 @@ def judge_belief(model: Belief, key: Key[Array, ""], stack: Stack, cases: Cases)
     seen = cases.pixels
     for rbm in stack[:-1]:
         seen = climb(BINARY, jax.tree.map(lambda x: x[None], rbm), seen)[0]
-    log_z, metrics, chains = anneal(model, key_z, top, seen)
+    began = jr.bernoulli(jr.fold_in(key_z, 0), some(seen, model.annealing.n_chains)).astype(seen.dtype)
+    log_z, metrics, chains = anneal(model, key_z, top, seen, began)
     error, samples = log_z.high - log_z.value, means_below(key_layers, stack, chains[:N_SHOWN])
     if len(stack) == 1:
         test, train = (np.asarray(log_prob_of_rbm(top, log_z.value, v)) for v in cases[:2])
@@ -308,7 +309,12 @@ def judge_boltzmann(model: Boltzmann, key: Key[Array, ""], dbm: DBM, cases: Case
     """By annealed importance sampling of the machine folded into an RBM, and mean field for each case."""
     key_z, key_pixels = jr.split(key)
     rbm = folded(dbm)
-    log_z, metrics, chains = anneal(model, key_z, rbm, cases.pixels)
+    drawn = jr.bernoulli(jr.fold_in(key_z, 0), some(cases.pixels, model.annealing.n_chains))
+    v = drawn.astype(cases.pixels.dtype)
+    even = inferred(dbm, v, model.n_mean_field)[2::2]
+    above = jr.bernoulli(jr.fold_in(key_z, 1), jnp.concatenate(even, axis=1)).astype(v.dtype)
+    began = jnp.concatenate([v, above], axis=1)
+    log_z, metrics, chains = anneal(model, key_z, rbm, cases.pixels, began)
     test, train = (np.asarray(bound_of_dbm(dbm, log_z.value, v, model.n_mean_field)) for v in cases[:2])
     samples = means_below(key_pixels, (rbm,), chains[:N_SHOWN])[:, : cases.pixels.shape[1]]
     return Judged(test, train, log_z.high - log_z.value, metrics, samples)
@@ -329,15 +335,20 @@ def learn_energetic(
 
 def judge_energetic(model: Energetic, key: Key[Array, ""], deep: DeepEnergy, cases: Cases) -> Judged:
     """By annealed importance sampling with Langevin chains."""
-    key_below, key_chains, key_above = jr.split(key, 3)
+    key_below, key_chains, key_above, key_drawn, key_others = jr.split(key, 5)
     of, step_size = energy_network(model, cases.pixels), model.langevin.step_size
     base = deep_energy.log_odds_of_mean(cases.pixels)
     below, _ = annealed.log_z_from_below(key_below, of, base, deep, model.annealing, step_size)
     run = jitted(partial(langevin_chain, of=of, n_steps=model.n_steps, step_size=step_size))
+    drawn = jr.bernoulli(key_drawn, some(cases.pixels, model.annealing.n_chains))
     chains, accepted = run(key_chains, deep=deep, states=below.ends)
-    above, _ = annealed.log_z_from_above(key_above, of, base, deep, model.annealing, step_size, chains)
+    others, _ = run(key_others, deep=deep, states=drawn.astype(cases.pixels.dtype))
+    above, of_cases = (
+        annealed.log_z_from_above(jr.fold_in(key_above, i), of, base, deep, model.annealing, step_size, v)[0]
+        for i, v in enumerate((chains, others))
+    )
     test, train = (np.asarray(annealed.log_prob(of, deep, below.value, v)) for v in cases[:2])
-    found = _sides(below, above) | {"acceptance": float(accepted)}
+    found = _sides(below, above, of_cases) | {"acceptance": float(accepted)}
     return Judged(test, train, below.high - below.value, found, chains[:N_SHOWN])
 
 
@@ -381,23 +392,37 @@ def adversarial_networks(model: Generating, pixels: Float[Array, "P V"]) -> Adve
 
 
 def anneal(
-    model: Belief | Boltzmann, key: Key[Array, ""], rbm: RBM, seen: Float[Array, "P V"]
+    model: Belief | Boltzmann,
+    key: Key[Array, ""],
+    rbm: RBM,
+    seen: Float[Array, "P V"],
+    cases: Float[Array, "K U"],
 ) -> tuple[LogZ, dict[str, float], Float[Array, "K U"]]:
-    """Estimate log Z of an RBM that has learnt from what it has `seen`, from both sides; and chains that go
-    on from where annealing ended.
+    """Estimate log Z of an RBM that has learnt from what it has `seen`, from below; and from above by chains
+    that go on from where that ended, and by chains that begin at `cases` it has learnt from. And the former.
     """
     key_below, key_chains, key_above = jr.split(key, 3)
     base = base_rate(rbm, seen)
     below = log_z_from_below(key_below, base, rbm, model.annealing)
     run = jitted(lambda key, rbm, v: gibbs_chain(key, BINARY, rbm, v, model.n_steps))
-    chains = run(key_chains, rbm, below.ends)
-    above = log_z_from_above(key_above, base, rbm, model.annealing, chains)
-    return below, _sides(below, above), chains
+    starts = below.ends, cases
+    chains = [run(jr.fold_in(key_chains, i), rbm, v) for i, v in enumerate(starts)]
+    above = [
+        log_z_from_above(jr.fold_in(key_above, i), base, rbm, model.annealing, v)
+        for i, v in enumerate(chains)
+    ]
+    return below, _sides(below, *above), chains[0]
 
 
-def _sides(below: LogZ, above: LogZ) -> dict[str, float]:
+def some(cases: Float[Array, "P V"], n: int) -> Float[Array, "n V"]:
+    """The first so many, over again where there are fewer."""
+    return cases[jnp.arange(n) % len(cases)]
+
+
+def _sides(below: LogZ, above: LogZ, of_cases: LogZ) -> dict[str, float]:
     found = {"log_z": below.value, "log_z_low": below.low, "log_z_high": below.high}
-    return found | {"log_z_from_above": above.value, "effective_chains": below.effective_sample_size}
+    found |= {"log_z_from_above": above.value, "log_z_from_cases": of_cases.value}
+    return found | {"effective_chains": below.effective_sample_size}
 
 
 def means_below(key: Key[Array, ""], stack: Stack, v: Float[Array, "n U"]) -> Float[Array, "n V"]:
