@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from made_frames import EXPERIMENTS, evidence, frame, runs, tuning
+from made_frames import EXPERIMENTS, evidence, frame, record, runs, tuning
 
 from experiments import all_claims
 from experiments.code_size import ORDER
@@ -254,6 +254,17 @@ def test_operations_of_a_run_count_every_layers_epochs_and_the_choice_of_its_rat
     np.testing.assert_allclose(Costs(frame()).operations(config), 124_200 * (2 * stack + 26 * network))
     cost = Costs(frame()).of_runs("faces", config, 3)
     assert cost.n_runs == 3 and np.isnan(cost.seconds), "nothing is recorded that could tell the time"
+
+
+def test_other_kinds_cost_what_the_longest_recorded_run_of_the_kind_did():
+    variants, records = EXPERIMENTS["densities"].variants, []
+    for name, seconds, flops in (("rbm-pcd", 60.0, 3e12), ("rbm-cd25", 90.0, 5e12), ("vae-1", 500.0, 9e12)):
+        one = record("densities", name, variants[name], {"flops": flops}, {"epochs": [100]})
+        one.provenance["wall_seconds"] = seconds
+        records.append(one)
+    cost = Costs(frame(records)).of_runs("densities", variants["dbn-500-2000"], 2)
+    assert cost == Cost("densities", 2, 1e13, 180.0, "abacus")
+    assert Costs(frame()).of_runs("bound", EXPERIMENTS["bound"].variants["tied-cd1"], 2).operations == 0
 
 
 def test_the_rate_of_an_estimate_is_that_of_the_fastest_device_on_these_data():

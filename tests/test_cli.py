@@ -349,7 +349,7 @@ def test_the_plan_shows_what_is_missing_and_what_does_not_fit_and_loads_nothing(
     recorded, capsys, monkeypatch
 ):
     monkeypatch.setattr(repro.data, "load", lambda *_, **__: pytest.fail("loaded"))
-    monkeypatch.setattr(Costs, "_longest", lambda self, config, here=None: (0.5, "abacus"))
+    monkeypatch.setattr(Costs, "_longest", lambda self, config, here=None: (0.5, 0.0, "abacus"))
     options = ["mnist", "--plan", "--only", "pca", "--only", "gaussian-cg", "--only", "pca-2d"]
     options += ["--results", recorded]
     code, out, _ = command(capsys, monkeypatch, "run", *options)

@@ -118,8 +118,8 @@ class Costs:
         many operations each.
         """
         if not isinstance(config, Learning):
-            seconds, device = self._longest(config)
-            return Cost(experiment, n_runs, 0.0, n_runs * seconds, device)
+            seconds, each, device = self._longest(config)
+            return Cost(experiment, n_runs, n_runs * each, n_runs * seconds, device)
         if operations is None:
             once = self.choosing(config)
             total = once + n_runs * (self.operations(config) - once)
@@ -138,7 +138,7 @@ class Costs:
         if isinstance(config, Classifying | FewLabels):
             return self._of_classifiers(work, config, here)
         if not isinstance(config, Autoencoding):
-            longest, device = self._longest(config, here)
+            longest, _, device = self._longest(config, here)
             return Estimate({own: n * longest}, n * longest, frozenset({device} - {""}))
         near = self._nearest[here, config.data, config.optimiser.kind]
         like = config.data, config.network, config.batch_size
@@ -175,8 +175,8 @@ class Costs:
                 parts[(*layers, "to choose", (0,)) if again else (*layers, (0,))] = before
         return Estimate(parts, first, frozenset({device} - {""}))
 
-    def _longest(self, config: Config, here: Device | None = None) -> tuple[float, str]:
-        """The most seconds that a run of this kind has taken, and the device: on this one, on the same data,
+    def _longest(self, config: Config, here: Device | None = None) -> tuple[float, float, str]:
+        """The most seconds that a run of this kind has taken, its operations, and the device: on this one, on the same data,
         of the same features or kind of model, if there are any; none if no such run is recorded, for PCA and
         LSA take moments.
         """
@@ -190,9 +190,9 @@ class Costs:
             same = select(runs, **{name: value})
             runs = same if len(same) else runs
         if runs.empty:
-            return 0.0, ""
+            return 0.0, 0.0, ""
         longest = runs.loc[runs.wall_seconds.idxmax()]
-        return float(longest.wall_seconds), str(longest.device)
+        return float(longest.wall_seconds), float(np.nan_to_num(longest.flops)), str(longest.device)
 
     def operations(self, config: Learning) -> float:
         """Of one run, the choice of its rate included; NaN on data of unknown size."""
