@@ -181,7 +181,9 @@ def test_an_rbm_is_judged_as_enumeration_has_it():
     for found, v in zip(judged[:2], CASES[:2], strict=True):
         difference = found - log_prob(rbm, v)
         assert np.ptp(difference) < 1e-9 and abs(difference[0]) < 4.5 / 1.96 * judged.error
-    for side in ("from_above", "from_cases"):
+    each = [judged.metrics[f"log_z_from_{start}"] for start in ("base_rate", "prototypes")]
+    assert judged.metrics["log_z"] == max(each) and each[0] != each[1]
+    for side in ("from_above", "from_cases", "from_base_rate", "from_prototypes"):
         assert judged.metrics["log_z"] == pytest.approx(judged.metrics[f"log_z_{side}"], abs=0.2)
     assert judged.samples.shape == (density.N_SHOWN, 5)
 

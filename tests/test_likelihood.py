@@ -17,12 +17,14 @@ from test_deep_models import machine, network, numbers
 
 from repro.evaluation.annealing import (
     Annealing,
-    BaseRate,
+    Base,
     anneal,
     base_rate,
+    component_log_odds,
     hidden_log_odds,
     log_z_from_above,
     log_z_from_below,
+    prototypes,
     visible_log_odds,
 )
 from repro.evaluation.enumeration import (
@@ -35,6 +37,7 @@ from repro.evaluation.enumeration import (
 )
 from repro.evaluation.likelihood import Directed, bound_of_dbm, bounds, bounds_of_dbn
 from repro.models.dbm import folded
+from repro.models.mixture import Mixture
 from repro.models.rbm import RBM, exchanged
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
@@ -113,6 +116,13 @@ def samples(rbm, n):
     return jnp.asarray(states(len(rbm.visible_bias))[np.random.default_rng(3).choice(len(p), n, p=p)])
 
 
+def base_of(n_visible, n_hidden, n_components=3, scale=1.0):
+    """Nothing zero, nothing symmetric."""
+    shares = jax.nn.log_softmax(numbers(10, n_components))
+    odds = numbers(9, n_components, n_visible, scale=scale)
+    return Base(Mixture(shares, odds), numbers(8, n_hidden, scale=scale))
+
+
 def is_mean(weights, truth, z=4.5):
     return abs(weights.mean() - truth) < z * weights.std(ddof=1) / np.sqrt(len(weights))
 
@@ -120,9 +130,10 @@ def is_mean(weights, truth, z=4.5):
 @pytest.mark.parametrize("summed_out", ["hidden", "visible"])
 @pytest.mark.parametrize("rbm", MODELS)
 def test_weights_have_the_mean_z_and_on_the_way_back_its_inverse(rbm, summed_out):
-    base = BaseRate(0.5 * rbm.visible_bias + 0.3, numbers(9, 3, scale=0.5))
+    sizes = rbm.weights.shape
     if summed_out == "visible":
-        base, rbm = BaseRate(*base[::-1]), exchanged(rbm)
+        sizes, rbm = sizes[::-1], exchanged(rbm)
+    base = base_of(*sizes, scale=0.5)
     truth = logsumexp(table_of(rbm))
     below = log_z_from_below(jr.key(1), base, rbm, FEW)
     above = log_z_from_above(jr.key(2), base, rbm, FEW, samples(rbm, FEW.n_chains))
@@ -140,21 +151,29 @@ def all_to_all(logit):
 
 
 def between(base, rbm, beta):
-    """-E of the intermediate distribution, from the tables of both ends."""
-    return (1 - beta) * log_table([np.zeros(rbm.weights.shape)], base) + beta * table_of(rbm)
+    """-E of the intermediate distribution over v, h and the component, from the tables of both ends."""
+    shares, odds = map(np.asarray, base.visible)
+    v = states(odds.shape[1])
+    of_visible = shares + v @ odds.T - np.logaddexp(0, odds).sum(axis=1)
+    of_hidden = states(len(base.hidden_bias)) @ np.asarray(base.hidden_bias)
+    of_base = of_visible[:, None] + of_hidden[None, :, None]
+    return (1 - beta) * of_base + beta * table_of(rbm)[:, :, None]
 
 
 def test_transitions_leave_intermediate_distributions_as_they_are(n=3000, z=4.5):
     """The exact matrix of our log odds; then what is drawn and weighed in one step from every state."""
-    [rbm], base = network(4, 3), BaseRate(numbers(5, 4), numbers(5, 3))
+    [rbm], base = network(4, 3), base_of(4, 3, n_components=2)
     V, H, before, after = jnp.asarray(states(4)), jnp.asarray(states(3)), jnp.float64(0.3), jnp.float64(0.7)
-    up, down = hidden_log_odds(base, rbm, after, V), visible_log_odds(base, rbm, after, H)
-    T, log_p = all_to_all(up) @ all_to_all(down), logsumexp(between(base, rbm, 0.7), axis=1)
+    up, log_p = all_to_all(hidden_log_odds(base, rbm, after, V)), logsumexp(between(base, rbm, 0.7), (1, 2))
+    which, T = np.exp(jax.nn.log_softmax(component_log_odds(base, after, V), axis=1)), 0.0
+    for m in range(2):
+        down = all_to_all(visible_log_odds(base, rbm, after, H, jnp.full(len(H), m)))
+        T += which[:, m, None] * (up @ down)
     p = np.exp(log_p - logsumexp(log_p))
     np.testing.assert_allclose(p @ T, p, **EXACT)
     v = jnp.repeat(V, n, axis=0)
     log_weights, ends = jax.jit(anneal)(jr.key(5), base, rbm, v, jnp.stack([before, after]))
-    gain = log_p - logsumexp(between(base, rbm, 0.3), axis=1)
+    gain = log_p - logsumexp(between(base, rbm, 0.3), (1, 2))
     np.testing.assert_allclose(log_weights, np.repeat(gain, n), **EXACT)
     numbered = np.asarray(ends @ jnp.array([8.0, 4, 2, 1]), int).reshape(16, n)
     counted = np.stack([np.bincount(each, minlength=16) for each in numbered]) / n
@@ -180,18 +199,46 @@ def test_an_estimate_is_what_its_weights_say():
 
 def test_equal_weights_are_certain_and_a_single_one_says_nothing_of_its_error():
     rbm = RBM(jnp.zeros((5, 3)), numbers(1, 5), numbers(1, 3))
-    found = log_z_from_below(jr.key(0), BaseRate(*rbm[1:]), rbm, replace(FEW, n_chains=30))
+    base = Base(Mixture(jnp.zeros(1), rbm.visible_bias[None]), rbm.hidden_bias)
+    found = log_z_from_below(jr.key(0), base, rbm, replace(FEW, n_chains=30))
     np.testing.assert_allclose(found[:3], [logsumexp(table_of(rbm))] * 3, rtol=1e-12)
     np.testing.assert_allclose(found.effective_sample_size, 30, rtol=1e-12)
-    alone = log_z_from_below(jr.key(0), BaseRate(*rbm[1:]), rbm, replace(FEW, n_chains=1))
+    alone = log_z_from_below(jr.key(0), base, rbm, replace(FEW, n_chains=1))
     assert np.isfinite(alone.value) and np.isnan([alone.low, alone.high]).all()
 
 
 def test_the_base_rate_is_that_of_the_data_and_no_bias_is_infinite():
-    rbm, train = folded(machine(3, 4, 2)), jnp.array([[1.0, 0, 1], [1, 0, 0]])
-    base = base_rate(rbm, train, prior=0.1)
-    np.testing.assert_allclose(sigmoid(base.visible_bias), [1.1 / 1.2, 0.1 / 1.2, 0.5, 0.5, 0.5], rtol=1e-12)
+    [rbm], seen = network(3, 4), jnp.array([[1.0, 0, 1], [1, 0, 0]])
+    base = base_rate(rbm, seen, prior=0.1)
+    [odds] = base.visible.log_odds
+    np.testing.assert_allclose(sigmoid(odds), [1.1 / 1.2, 0.1 / 1.2, 0.5], rtol=1e-12)
     assert len(base.hidden_bias) == 4 and not base.hidden_bias.any()
+
+
+def test_prototypes_are_a_mixture_of_what_was_seen():
+    """Two kinds of cases, three quarters of the one; a pseudo-count of 1 in each of two components."""
+    [rbm] = network(4, 3)
+    seen = jnp.repeat(jnp.array([[1.0, 1, 0, 0], [0, 0, 1, 1]]), jnp.array([30, 10]), axis=0)
+    base = prototypes(jr.key(1), rbm, seen, 2)
+    order = np.argsort(base.visible.log_shares)
+    np.testing.assert_allclose(np.exp(base.visible.log_shares)[order], [11 / 42, 31 / 42], rtol=1e-3)
+    on = np.stack([[1, 1, 11, 11], [31, 31, 1, 1]]) / np.array([[12], [32]])
+    np.testing.assert_allclose(sigmoid(base.visible.log_odds)[order], on, rtol=2e-3)
+    assert len(base.hidden_bias) == 3 and not base.hidden_bias.any()
+
+
+def test_prototypes_lead_to_modes_that_independent_units_do_not(n=20):
+    """Two opposite patterns of n units, which one hidden unit holds together, and of its states off a broad
+    mode that is worth less: chains from independent units end there.
+    """
+    pattern = jnp.where(jnp.arange(n) % 2 == 0, 1.0, -1.0)
+    weights = jnp.stack([20 * pattern, -20 * pattern], axis=1)
+    rbm = RBM(weights, jnp.zeros(n), jnp.full(2, -10.0 * n + 1.5 * n * np.log(2.0)))
+    seen, few = jnp.stack([pattern > 0, pattern < 0]).astype(float), Annealing(100, (20,), (1.0,))
+    bases = base_rate(rbm, seen), prototypes(jr.key(0), rbm, jnp.repeat(seen, 50, axis=0), 2)
+    plain, better = (log_z_from_below(jr.key(1), base, rbm, few).value for base in bases)
+    truth = log_z(rbm)
+    assert plain < truth - 3 and better == pytest.approx(truth, abs=0.5)
 
 
 def test_temperatures_are_those_of_the_authors():

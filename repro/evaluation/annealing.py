@@ -1,9 +1,13 @@
 """log Z of an RBM by annealed importance sampling, from both sides   [neal2001annealed].
 
-Chains go from a base-rate model, whose log Z is known, through intermediate distributions to the RBM; the
-weights that they gather on the way have the mean Z. The same way back, begun at samples of the RBM, gives
-weights with the mean 1/Z. As log is concave, the first estimate of log Z is on average too low and the second
-too high; so what the first says of log p(v) = -F(v) - log Z is on average too good.
+Chains go from a base, whose log Z is known, through intermediate distributions to the RBM; the weights that
+they gather on the way have the mean Z. The same way back, begun at samples of the RBM, gives weights with the
+mean 1/Z. As log is concave, the first estimate of log Z is on average too low and the second too high; so
+what the first says of log p(v) = -F(v) - log Z is on average too good.
+
+The base of the papers has independent visible units. An RBM may have modes that no chain from there comes to,
+and its log Z is then too low by much, with weights that look well; so there is a base of prototypes too. That
+an estimate from below is x nats too high has at most the probability exp(-x): the higher of two is taken.
 
 A deep Boltzmann machine is an RBM once it is `folded`. Chains carry the visible units, the hidden ones are
 summed out; for the other way round both models are exchanged. All units are binary, and all is in nats.
@@ -19,14 +23,16 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import scipy.stats
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 from pydantic import Field
 from scipy.special import logsumexp
 
 from repro.evaluation.intervals import LEVEL
 from repro.models.deep_energy import log_odds_of_mean
+from repro.models.mixture import Mixture, log_joint, random_mixture
 from repro.models.rbm import RBM
 from repro.training.compiling import jitted
+from repro.training.mixture import maximised
 from repro.typed import Count, Positive, choice
 
 
@@ -67,10 +73,10 @@ class Path(NamedTuple):
     move: Callable[..., tuple[Any, Any]]  # key, state, β' -> state after a step that leaves p(β'), info
 
 
-class BaseRate(NamedTuple):
-    """The RBM without weights at which annealing begins: its units are independent."""
+class Base(NamedTuple):
+    """Where annealing begins: visible units of a mixture, and hidden units that are independent of them."""
 
-    visible_bias: Float[Array, " V"]
+    visible: Mixture
     hidden_bias: Float[Array, " H"]
 
 
@@ -85,34 +91,48 @@ class LogZ(NamedTuple):
     ends: Float[Array, "K V"]  # states of the chains at the end: nearly samples of the distribution there
 
 
-def base_rate(rbm: RBM, train: Float[Array, "N V"], prior: float = 0.05) -> BaseRate:
-    """Visible units on as often as in the training data, hidden ones, and visible ones that the data do not
-    have (of a folded deep Boltzmann machine), half the time.
+def base_rate(rbm: RBM, seen: Float[Array, "N V"], prior: float = 0.05) -> Base:
+    """Visible units on as often as they are seen to be, independently; hidden ones half the time
+    [salakhutdinov2008quantitative].
 
     So that no bias is infinite each mean is drawn towards ½, as if of all cases a share `prior` more were on,
     and as many off; the authors' program adds those that are on alone.
     """
-    odds = log_odds_of_mean(train, prior)
-    bias = jnp.zeros_like(rbm.visible_bias).at[: len(odds)].set(odds)
-    return BaseRate(bias, jnp.zeros_like(rbm.hidden_bias))
+    odds = log_odds_of_mean(seen, prior)
+    return Base(Mixture(jnp.zeros_like(odds[:1]), odds[None]), jnp.zeros_like(rbm.hidden_bias))
+
+
+def prototypes(key: Key[Array, ""], rbm: RBM, seen: Float[Array, "N V"], n: int) -> Base:
+    """Visible units of a mixture of n products of what they are seen to be; hidden ones on half the time. An
+    RBM with modes that independent units do not lead to may be reached from here.
+    """
+    mixture = jitted(maximised)(random_mixture(key, n, seen.shape[1]), seen)
+    return Base(mixture, jnp.zeros_like(rbm.hidden_bias))
+
+
+def component_log_odds(base: Base, beta: Float[Array, ""], v: Float[Array, "K V"]) -> Float[Array, "K M"]:
+    """The log probabilities of the components of the base given v, but for a constant, in
+    p(v, h, m) ∝ base(v, h, m)^(1 - β) rbm(v, h)^β.
+    """
+    return (1 - beta) * jax.vmap(log_joint, (None, 0))(base.visible, v)
 
 
 def hidden_log_odds(
-    base: BaseRate, rbm: RBM, beta: Float[Array, ""], v: Float[Array, "K V"]
+    base: Base, rbm: RBM, beta: Float[Array, ""], v: Float[Array, "K V"]
 ) -> Float[Array, "K H"]:
-    """Of h = 1 given v in p(v, h) ∝ base(v, h)^(1 - β) rbm(v, h)^β; that is an RBM whose parameters lie
-    between those of the two, for energies are linear in them.
+    """Of h = 1 given v in the same distribution: parameters lie between those of the two, for energies are
+    linear in them.
     """
     W, _, c = rbm
     return (1 - beta) * base.hidden_bias[None] + beta * (c[None] + v @ W)
 
 
 def visible_log_odds(
-    base: BaseRate, rbm: RBM, beta: Float[Array, ""], h: Float[Array, "K H"]
+    base: Base, rbm: RBM, beta: Float[Array, ""], h: Float[Array, "K H"], m: Int[Array, " K"]
 ) -> Float[Array, "K V"]:
-    """Of v = 1 given h in the same distribution."""
+    """Of v = 1 given h and the component in the same distribution."""
     W, b, _ = rbm
-    return (1 - beta) * base.visible_bias[None] + beta * (b[None] + h @ W.T)
+    return (1 - beta) * base.visible.log_odds[m] + beta * (b[None] + h @ W.T)
 
 
 def follow(
@@ -139,26 +159,28 @@ def follow(
 
 def anneal(
     key: Key[Array, ""],
-    base: BaseRate,
+    base: Base,
     rbm: RBM,
     v: Float[Array, "K V"],
     temperatures: Float[Array, " T"],
 ) -> tuple[Float[Array, " K"], Float[Array, "K V"]]:
     """Of K chains, begun at samples v of the first distribution, the log weights and where they end.
 
-    log p*(v; β) = ((1 - β) a + β b).v + ∑ⱼ softplus(log odds of hⱼ), a the base's visible biases; v is drawn
-    anew by h ~ p(h | v; β'), v ~ p(v | h; β')   [salakhutdinov2008quantitative].
+    log p*(v; β) = log ∑ₘ base(v, m)^(1 - β) + β b.v + ∑ⱼ softplus(log odds of hⱼ); v is drawn anew by
+    h, m ~ p(h, m | v; β'), v ~ p(v | h, m; β')   [salakhutdinov2008quantitative, whose base has one m].
     """
 
     def gain(v, before, after):
         received = [jax.nn.softplus(hidden_log_odds(base, rbm, beta, v)) for beta in (before, after)]
-        linear = (after - before) * (v @ (rbm.visible_bias - base.visible_bias))
-        return linear + (received[1] - received[0]).sum(axis=1)
+        of_base = [jax.nn.logsumexp(component_log_odds(base, beta, v), axis=1) for beta in (before, after)]
+        linear = (after - before) * (v @ rbm.visible_bias)
+        return linear + (of_base[1] - of_base[0]) + (received[1] - received[0]).sum(axis=1)
 
     def move(key, v, beta):
-        key_h, key_v = jr.split(key)
+        key_h, key_v, key_m = jr.split(key, 3)
         h = _drawn(key_h, hidden_log_odds(base, rbm, beta, v))
-        return _drawn(key_v, visible_log_odds(base, rbm, beta, h)), None
+        m = jr.categorical(key_m, component_log_odds(base, beta, v))
+        return _drawn(key_v, visible_log_odds(base, rbm, beta, h, m)), None
 
     log_weights, v, _ = follow(key, Path(gain, move), v, temperatures)
     return log_weights, v
@@ -168,21 +190,21 @@ def _drawn(key, log_odds):
     return jr.bernoulli(key, jax.nn.sigmoid(log_odds)).astype(log_odds.dtype)
 
 
-def log_z_from_below(key: Key[Array, ""], base: BaseRate, rbm: RBM, annealing: Annealing) -> LogZ:
-    """On average at most log Z: chains from the base-rate model to the RBM."""
-    key_start, key_steps = jr.split(key)
-    shape = annealing.n_chains, len(base.visible_bias)
-    start = _drawn(key_start, jnp.broadcast_to(base.visible_bias, shape))
+def log_z_from_below(key: Key[Array, ""], base: Base, rbm: RBM, annealing: Annealing) -> LogZ:
+    """On average at most log Z: chains from the base to the RBM."""
+    key_start, key_steps, key_m = jr.split(key, 3)
+    m = jr.categorical(key_m, base.visible.log_shares, shape=(annealing.n_chains,))
+    start = _drawn(key_start, base.visible.log_odds[m])
     temperatures = _of_type(rbm, annealing.temperatures())
     log_weights, ends = jitted(anneal)(key_steps, base, rbm, start, temperatures)
     return estimate(log_weights, ends, _log_z_of(base), sign=1)
 
 
 def log_z_from_above(
-    key: Key[Array, ""], base: BaseRate, rbm: RBM, annealing: Annealing, samples: Float[Array, "K V"]
+    key: Key[Array, ""], base: Base, rbm: RBM, annealing: Annealing, samples: Float[Array, "K V"]
 ) -> LogZ:
     """On average at least log Z if the samples are of the RBM, one for each chain: chains from it to the
-    base-rate model   [grosse2015sandwiching].
+    base   [grosse2015sandwiching].
 
     Samples are exact of a model that can be enumerated; else they are states of long Gibbs chains, and what
     is lacking in them is lacking in the bound.
@@ -196,8 +218,10 @@ def _of_type(rbm: RBM, values: np.ndarray) -> Array:
     return jnp.asarray(values, rbm.weights.dtype)
 
 
-def _log_z_of(base: BaseRate) -> float:
-    return float(sum(np.logaddexp(0, np.asarray(bias, float)).sum() for bias in base))
+def _log_z_of(base: Base) -> float:
+    """Of the base, over the number of its components, each of which leads to the RBM."""
+    hidden = np.logaddexp(0, np.asarray(base.hidden_bias, float)).sum()
+    return float(hidden) - np.log(len(base.visible.log_shares))
 
 
 def estimate(log_weights: Float[Array, " K"], ends: Float[Array, "K V"], at_start: float, sign: int) -> LogZ:

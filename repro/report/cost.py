@@ -176,9 +176,9 @@ class Costs:
         return Estimate(parts, first, frozenset({device} - {""}))
 
     def _longest(self, config: Config, here: Device | None = None) -> tuple[float, float, str]:
-        """The most seconds that a run of this kind has taken, its operations, and the device: on this one, on the same data,
-        of the same features or kind of model, if there are any; none if no such run is recorded, for PCA and
-        LSA take moments.
+        """The most seconds that a run of this kind has taken, its operations, and the device: on this one, on
+        the same data, of the same features or kind of model, if there are any; none if no such run is
+        recorded, for PCA and LSA take moments.
         """
         runs = select(self.frame.runs, kind=config.kind).dropna(subset="wall_seconds")
         alike = {"data": config.data, "device": here and here.name}
@@ -192,7 +192,11 @@ class Costs:
         if runs.empty:
             return 0.0, 0.0, ""
         longest = runs.loc[runs.wall_seconds.idxmax()]
-        return float(longest.wall_seconds), float(np.nan_to_num(longest.flops)), str(longest.device)
+        return (
+            float(longest.wall_seconds),
+            0.0 if pd.isna(longest.flops) else float(longest.flops),
+            str(longest.device),
+        )
 
     def operations(self, config: Learning) -> float:
         """Of one run, the choice of its rate included; NaN on data of unknown size."""

@@ -128,7 +128,10 @@ def about(model: Model) -> tuple[str, str, str]:
 
 def _chains(model: Belief | Boltzmann | Energetic) -> str:
     how = model.annealing
-    return f"AIS, {how.n_chains} chains, {sum(how.n_steps)} temperatures"
+    start = (
+        "" if isinstance(model, Energetic) else f", from independent units or {model.n_prototypes} prototypes"
+    )
+    return f"AIS, {how.n_chains} chains, {sum(how.n_steps)} temperatures{start}"
 
 
 def _sizes(widths: tuple[int, ...]) -> str:

@@ -596,6 +596,7 @@ class Belief:
     )
     scale: Positive = 0.01  # standard deviation of the weights that it starts from
     annealing: Annealing = Annealing()  # of the uppermost RBM
+    n_prototypes: Count = 100  # from which it begins, if not at the base rate
     n_samples: Count = 100  # importance weights for each case, where there are several layers
     n_steps: Count = 1000  # Gibbs steps of the chains whose states are shown, from where annealing ended
     kind: Literal["belief"] = "belief"
@@ -608,6 +609,7 @@ class Boltzmann:
     widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (500, 1000)
     learning: DeepBoltzmann = DeepBoltzmann()
     annealing: Annealing = Annealing()
+    n_prototypes: Count = 100  # from which it begins, if not at the base rate
     n_steps: Count = 1000  # Gibbs steps of the chains whose states are shown, from where annealing ended
     n_mean_field: Count = 50  # updates of the means of each case that is scored
     kind: Literal["boltzmann"] = "boltzmann"
@@ -632,7 +634,7 @@ class Inferring:
     latent: Annotated[tuple[Count, ...], Field(min_length=1)] = (50,)
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (200,)
     estimator: Estimator = "reparameterised"
-    optimiser: Adam = Adam(3e-3, schedule="cosine")
+    optimiser: Adam = Adam(1e-3, eps=1e-4, schedule="cosine")  # the paper's but for the schedule
     n_epochs: Count = 1000
     batch_size: Count = 100
     n_samples: Count = 5000  # importance weights for each case that is scored

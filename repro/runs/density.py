@@ -18,7 +18,13 @@ from repro.data.binary import check_pixels, drawn_once
 from repro.data.dataset import Dataset
 from repro.evaluation import decoder
 from repro.evaluation import deep_energy as annealed
-from repro.evaluation.annealing import LogZ, base_rate, log_z_from_above, log_z_from_below
+from repro.evaluation.annealing import (
+    LogZ,
+    base_rate,
+    log_z_from_above,
+    log_z_from_below,
+    prototypes,
+)
 from repro.evaluation.likelihood import (
     Bounds,
     bound_of_dbm,
@@ -61,6 +67,7 @@ from repro.training.variational import variational_trainer
 SCORING, LOOKING = 3, 4  # which streams of a seed's keys score it, after `streams` of a run
 VALID = "valid_log_probability"
 NORMAL = 1.96  # standard errors in half an interval of 95 %
+N_SEEN = 10_000  # training cases that annealing knows of
 N_SHOWN = 20  # samples that a figure shows: of the first chains
 
 
@@ -241,7 +248,7 @@ def learn_belief(
     """Layer by layer, by contrastive divergence."""
     how, sizes = model.pretraining, (pixels.shape[1], *model.widths)
     stack = jax.vmap(partial(random_stack, sizes=sizes, scale=model.scale))(streams(keys).start)
-    bias = jnp.broadcast_to(base_rate(_of(stack, 0)[0], pixels).visible_bias, stack[0].visible_bias.shape)
+    bias = jnp.broadcast_to(deep_energy.log_odds_of_mean(pixels), stack[0].visible_bias.shape)
     stack = (stack[0]._replace(visible_bias=bias), *stack[1:])
     units = (BINARY,) * len(stack)
     trained = pretrain(streams(keys).pretraining, how, units, stack, pixels, monitor)
@@ -258,11 +265,10 @@ def judge_belief(model: Belief, key: Key[Array, ""], stack: Stack, cases: Cases)
     averaged over the training cases, and `gain_standard_error` that of the estimate.
     """
     top, (key_z, key_layers, key_first) = stack[-1], jr.split(key, 3)
-    seen = cases.pixels
+    seen = cases.pixels[:N_SEEN]
     for rbm in stack[:-1]:
         seen = climb(BINARY, jax.tree.map(lambda x: x[None], rbm), seen)[0]
-    began = jr.bernoulli(jr.fold_in(key_z, 0), some(seen, model.annealing.n_chains)).astype(seen.dtype)
-    log_z, metrics, chains = anneal(model, key_z, top, seen, began)
+    log_z, metrics, chains = anneal(model, key_z, top, seen)
     error, samples = log_z.high - log_z.value, means_below(key_layers, stack, chains[:N_SHOWN])
     if len(stack) == 1:
         test, train = (np.asarray(log_prob_of_rbm(top, log_z.value, v)) for v in cases[:2])
@@ -307,14 +313,11 @@ def learn_boltzmann(
 
 def judge_boltzmann(model: Boltzmann, key: Key[Array, ""], dbm: DBM, cases: Cases) -> Judged:
     """By annealed importance sampling of the machine folded into an RBM, and mean field for each case."""
-    key_z, key_pixels = jr.split(key)
-    rbm = folded(dbm)
-    drawn = jr.bernoulli(jr.fold_in(key_z, 0), some(cases.pixels, model.annealing.n_chains))
-    v = drawn.astype(cases.pixels.dtype)
-    even = inferred(dbm, v, model.n_mean_field)[2::2]
-    above = jr.bernoulli(jr.fold_in(key_z, 1), jnp.concatenate(even, axis=1)).astype(v.dtype)
-    began = jnp.concatenate([v, above], axis=1)
-    log_z, metrics, chains = anneal(model, key_z, rbm, cases.pixels, began)
+    key_z, key_pixels, key_drawn = jr.split(key, 3)
+    rbm, shown = folded(dbm), cases.pixels[:N_SEEN]
+    v = jr.bernoulli(key_drawn, shown).astype(shown.dtype)
+    seen = jitted(partial(even_layers, n_updates=model.n_mean_field))(dbm, v)
+    log_z, metrics, chains = anneal(model, key_z, rbm, seen)
     test, train = (np.asarray(bound_of_dbm(dbm, log_z.value, v, model.n_mean_field)) for v in cases[:2])
     samples = means_below(key_pixels, (rbm,), chains[:N_SHOWN])[:, : cases.pixels.shape[1]]
     return Judged(test, train, log_z.high - log_z.value, metrics, samples)
@@ -392,18 +395,24 @@ def adversarial_networks(model: Generating, pixels: Float[Array, "P V"]) -> Adve
 
 
 def anneal(
-    model: Belief | Boltzmann,
-    key: Key[Array, ""],
-    rbm: RBM,
-    seen: Float[Array, "P V"],
-    cases: Float[Array, "K U"],
+    model: Belief | Boltzmann, key: Key[Array, ""], rbm: RBM, seen: Float[Array, "P U"]
 ) -> tuple[LogZ, dict[str, float], Float[Array, "K U"]]:
-    """Estimate log Z of an RBM that has learnt from what it has `seen`, from below; and from above by chains
-    that go on from where that ended, and by chains that begin at `cases` it has learnt from. And the former.
+    """Estimate log Z of an RBM whose visible units are `seen` to be so given training cases.
+
+    From below, the higher of two estimates, neither of which is likely to be much too high: annealing from
+    independent units and from prototypes. And from above by chains that go on from where that ended, and by
+    chains that begin at training cases. The former are given back.
     """
-    key_below, key_chains, key_above = jr.split(key, 3)
-    base = base_rate(rbm, seen)
-    below = log_z_from_below(key_below, base, rbm, model.annealing)
+    key_from, key_cases, key_chains, key_above = jr.split(key, 4)
+    bases = {"base_rate": base_rate(rbm, seen)}
+    bases["prototypes"] = prototypes(jr.fold_in(key_from, 0), rbm, seen, model.n_prototypes)
+    found = {
+        name: log_z_from_below(jr.fold_in(key_from, i), base, rbm, model.annealing)
+        for i, (name, base) in enumerate(bases.items(), 1)
+    }
+    best = max(found, key=lambda name: found[name].value)
+    base, below = bases[best], found[best]
+    cases = jr.bernoulli(key_cases, some(seen, model.annealing.n_chains)).astype(seen.dtype)
     run = jitted(lambda key, rbm, v: gibbs_chain(key, BINARY, rbm, v, model.n_steps))
     starts = below.ends, cases
     chains = [run(jr.fold_in(key_chains, i), rbm, v) for i, v in enumerate(starts)]
@@ -411,7 +420,13 @@ def anneal(
         log_z_from_above(jr.fold_in(key_above, i), base, rbm, model.annealing, v)
         for i, v in enumerate(chains)
     ]
-    return below, _sides(below, *above), chains[0]
+    each = {f"log_z_from_{name}": one.value for name, one in found.items()}
+    return below, each | _sides(below, *above), chains[0]
+
+
+def even_layers(dbm: DBM, v: Float[Array, "P V"], n_updates: int) -> Float[Array, "P U"]:
+    """The visible units and the means, by mean field, of those layers that are visible ones once folded."""
+    return jnp.concatenate(inferred(dbm, v, n_updates)[::2], axis=1)
 
 
 def some(cases: Float[Array, "P V"], n: int) -> Float[Array, "n V"]:
