@@ -126,6 +126,18 @@ def test_a_gpus_compiler_is_asked_for_what_this_one_is_not(monkeypatch):
         compiling.jitted(lambda x: x + 1)(jnp.ones(2))
 
 
+def test_the_quick_profile_is_compiled_soon_where_the_compiler_knows_how(monkeypatch):
+    with compiling.soon():
+        assert compiling.options() == compiling.SOON_ON_CPUS
+        assert compiling.jitted(lambda x: x + 1)(1) == 2
+        with compiling.soon(False):
+            assert compiling.options() == {}
+    assert compiling.options() == {}
+    monkeypatch.setattr(compiling, "SOON_ON_CPUS", {"no_such_option": True})
+    with compiling.soon():
+        assert compiling.options() == {}
+
+
 def test_what_is_compiled_ahead_has_the_options_too(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(compiling, "ON_GPUS", {"no_such_option": True})

@@ -109,12 +109,13 @@ def _here(named: dict[str, Experiment], request: Request, until: float | None) -
     from repro.runs.compiler import compiled_once
     from repro.runs.provenance import here, n_cores
     from repro.runs.run import Tally, missing, run
+    from repro.training.compiling import soon
 
     device = here()
     _check(named, request)
     check_writable(request.folder, request.results)
     console.print(f"on {device.name}" + (f", {n_cores()} threads" if device.platform == "cpu" else ""))
-    with compiled_once(console):
+    with compiled_once(console), soon(request.profile == "quick"):
         if until is not None:
             from repro.cli.queue import work
 

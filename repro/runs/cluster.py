@@ -54,6 +54,7 @@ from repro.runs.run import (
     something,
     stages,
 )
+from repro.training.compiling import soon
 
 if TYPE_CHECKING:  # an extra, imported where it is needed
     from distributed import Future
@@ -122,7 +123,7 @@ def on_worker(unit: Unit, caller: Code, topic: str) -> Made:
     console = Console(file=said, force_terminal=False, soft_wrap=True, highlight=False, markup=False)
     data, folder = _data(unit, worker.address), Path(worker.local_directory, "repro", unit.profile)
     try:
-        with compiled_once(console):
+        with compiled_once(console), soon(unit.profile == "quick"):
             carry_out(unit, data, folder, console, made.extend, stop=Unwanted())
     except KeyboardInterrupt as stopped:
         raise StoppedError(f"{unit.name} was stopped") from stopped

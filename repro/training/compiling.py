@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import jax
 
 # Most of the time of compiling for a GPU went into Triton's kernels for matrix products; cuBLAS has its own.
 ON_GPUS = {"xla_gpu_enable_triton_gemm": False}
+# Programs that hardly run are compiled in two thirds of the time, and of the memory, for a CPU.
+SOON_ON_CPUS = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+_soon = ContextVar("soon", default=False)
+
+
+@contextmanager
+def soon(whether: bool = True) -> Iterator[None]:
+    """Within, programs are compiled in little time rather than for speed, if the compiler knows how."""
+    token = _soon.set(whether and _knows(SOON_ON_CPUS))
+    try:
+        yield
+    finally:
+        _soon.reset(token)
+
+
+def _knows(asked: dict[str, Any]) -> bool:
+    """Whether this compiler has such options: they are XLA's, and change with its versions."""
+    try:
+        jax.jit(lambda: 0, compiler_options=asked)()
+    except RuntimeError:
+        return False
+    return True
 
 
 def options() -> dict[str, Any]:
-    """What this machine's compiler is asked for; nothing on a CPU."""
-    return dict(ON_GPUS) if jax.default_backend() == "gpu" else {}
+    """What this machine's compiler is asked for."""
+    match jax.default_backend():
+        case "gpu":
+            return dict(ON_GPUS)
+        case "cpu" if _soon.get():
+            return dict(SOON_ON_CPUS)
+    return {}
 
 
 def jitted(function: Callable) -> Callable:
