@@ -15,8 +15,8 @@ Deviations  86. The network, with one stochastic layer, and the binary images ar
             88. Where variances are measured the baseline is the mean bound, at that moment, of the cases
                 that they are measured on: no running mean is nearer.
 Tuning      Adam's rate, from one grid for both, by the bound of the validation images after 150 epochs with
-            seed 0; a record of its own, whose operations count. After 20 and after 100 epochs, which were tried
-            first, .003 came out: rates that win early lose later.
+            seed 0; a record of its own, whose operations count. After 20 and after 100 epochs, as was tried
+            first, it was .003: what wins early loses later.
 Run         repro run reparameterise --profile paper
 """
 

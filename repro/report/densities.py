@@ -155,7 +155,7 @@ def page(table: pd.DataFrame) -> str:
             "n": table.n,
             "95 % of the estimate": _ends(table.sure_low, table.sure_high),
             "with log Z from above": table.from_above.map(number),
-            "from training digits": table.from_cases.map(number),
+            "the same, chains begun at digits": table.from_cases.map(number),
             "on average": table.side,
             "training digits": table.train.map(number),
             "published": table.published.map(number),
