@@ -20,6 +20,8 @@ Deviations  90. Pixels are drawn anew in every epoch for all models, and once fo
                 stand beside each other, from where annealing ended, and from training digits.
             98. The two models of C6b have as many parameters, but the deep Boltzmann machine has 3.5 times as
                 many operations, for it has the authors' numbers of epochs.
+            99. The upper RBM of the deep belief network learns at the rate that was chosen for the lower one.
+                With 2,000 units most of its mass is then where its chains never came.
 Tuning      Rate and momentum of the RBMs: .05 and .1 without momentum and .02, .05, .1 with .9, on 2,000
             validation digits, after 15 epochs of persistent chains. Those with momentum were put aside, for
             their log Z from both sides was up to 156 nats apart. Adam's rate of the variational autoencoders

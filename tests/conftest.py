@@ -33,9 +33,15 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
 
 
+LONGEST = ["quick_run", "tour", "cli", "cluster", "compare", "estimators", "vae", "figures", "classifying"]
+LONGEST += ["second_order", "sharing", "scaling", "queue", "page", "wheel", "tuning", "directed", "densities"]
+
+
 def pytest_collection_modifyitems(items):
-    """What takes longest is begun first."""
-    items.sort(key=lambda item: item.path.name != "test_quick_run.py")
+    """What takes longest is begun first, so that no worker is left alone with it."""
+    last = len(LONGEST)
+    places = {f"test_{name}.py": i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, last))
 
 
 @pytest.fixture(scope="session", autouse=True)
