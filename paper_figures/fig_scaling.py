@@ -42,7 +42,7 @@ def draw(frame: Frame) -> Figure:
         axes.set_xlabel("units of the first hidden layer")
     left.set(ylabel="distance / gradient's length", title="error of the gradient")
     right.set(ylabel="Gibbs steps", title="autocorrelation time")
-    left.legend(loc="best")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     house.head(figure, frame, about(table, "solid: distance, free energy", "dashed: bias, slowest pixel"))
     return figure
 
