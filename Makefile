@@ -25,7 +25,7 @@ reproduce: $(READY)  ## run every experiment in the quick profile, then its tabl
 	  $(BIN)/repro report --profile quick && \
 	  echo "records, tables, figures and a page that shows them are in results/quick" && exit $$surprises
 
-test: $(READY)  ## run the proofs (about ten minutes on two quiet cores)
+test: $(READY)  ## run the proofs (a quarter of an hour on two quiet cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 chaos: $(READY)  ## kill it at 100 moments, feed it 200 damaged inputs: nothing is lost (a quarter of an hour; SEED=7)
