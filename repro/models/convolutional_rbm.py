@@ -175,13 +175,16 @@ def _unblocked(units: PooledUnits, x: Float[Array, "U *B K P Q"]) -> Float[Array
     return x.reshape(*lead, down * side, across * side)
 
 
-def cropped(
-    units: PooledUnits, filters: tuple[int, ...], v: Float[Array, "*B C Y X"]
-) -> Float[Array, "*B C Y2 X2"]:
-    """The images without the few rows and columns for which blocks would not tile the detection layer under
-    filters of this size: of an odd number one more is cut at the end   [lee2011code, trim_image_square.m].
+def largest_of_blocks(block: int, x: Float[Array, "K I J"]) -> Float[Array, "K P Q"]:
+    """Of each block with this side the largest value: what a network pools."""
+    return _blocks(PooledUnits(block=block), x).max(0)
+
+
+def cropped(block: int, filters: tuple[int, ...], v: Float[Array, "*B C Y X"]) -> Float[Array, "*B C Y2 X2"]:
+    """The images without the few rows and columns for which blocks with this side would not tile what filters
+    of this size give: of an odd number one more is cut at the end   [lee2011code, trim_image_square.m].
     """
-    rows, columns = (_kept(n, side, units.block) for n, side in zip(v.shape[-2:], filters, strict=True))
+    rows, columns = (_kept(n, side, block) for n, side in zip(v.shape[-2:], filters, strict=True))
     return v[..., rows, columns]
 
 
@@ -196,6 +199,22 @@ def pooled(
     """Means of the pooling units, layer by layer, each given the means of the layer below, cropped."""
     layers = []
     for kinds, rbm in zip(units, stack, strict=True):
-        v = pooling_mean(kinds, rbm, cropped(kinds, rbm.filters.shape[2:], v))
+        v = pooling_mean(kinds, rbm, cropped(kinds.block, rbm.filters.shape[2:], v))
         layers.append(v)
     return tuple(layers)
+
+
+def in_pixels(units: tuple[PooledUnits, ...], stack: Stack) -> tuple[Float[Array, "K C R S"], ...]:
+    """What each base of each layer looks like in an image: of the lowest its filter; of an upper one the sum
+    of the bases below that it is connected to, weighted, each of them averaged over the places
+    that its pooling unit stands for   [lee2009convolutional, section 4.1].
+    """
+    shown = []
+    for depth, rbm in enumerate(stack):
+        bases = rbm.filters
+        for below, kinds in zip(stack[:depth][::-1], units[:depth][::-1], strict=True):
+            spread = jnp.repeat(jnp.repeat(bases, kinds.block, axis=2), kinds.block, axis=3) / kinds.block**2
+            plain = below._replace(visible_bias=jnp.zeros_like(below.visible_bias))
+            bases = jax.vmap(partial(top_down, plain))(spread)
+        shown.append(bases)
+    return tuple(shown)

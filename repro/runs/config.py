@@ -14,14 +14,17 @@ from repro.errors import UserError
 from repro.evaluation.annealing import Annealing
 from repro.evaluation.decoder import Decoding
 from repro.evaluation.few_shot import FewShot
+from repro.evaluation.support_vectors import SupportVectors
 from repro.models.autoencoder import Activation
 from repro.models.perceptron import Dropout
 from repro.training.contrastive import Contrastive
+from repro.training.convolutional import ConvolutionalLayer, ConvolutionalPretraining
 from repro.training.deep_boltzmann import DeepBoltzmann, DoubledPretraining, JointLearning, Unpretrained
 from repro.training.greedy import Pretraining
 from repro.training.langevin import Langevin
 from repro.training.layerwise import Layerwise
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
+from repro.training.ranges import Evenly, Logarithmically
 from repro.training.variational import KEPT, Estimator
 from repro.typed import Count, NotNegative, Positive, Share, choice, in_one_line
 
@@ -814,10 +817,136 @@ class GradientError:
     kind: Literal["gradient error"] = "gradient error"
 
 
+@choice
+class MachineSettings:
+    """What a setting of a convolutional machine is drawn from; all its layers have the same."""
+
+    learning_rate: Logarithmically
+    sparsity: Logarithmically
+    weight_decay: Logarithmically
+    momentum: Evenly
+    n_epochs: Logarithmically
+
+
+@choice
+class RandomFilters:
+    """Convolutional machines that have not learnt: filters are random, but each so scaled that what its units
+    receive of images has the standard deviation `gain`, and its bias such that this is `threshold` of them
+    below 0 on average.
+    """
+
+    layers: Annotated[tuple[ConvolutionalLayer, ...], Field(min_length=1)] = (
+        ConvolutionalLayer(),
+        ConvolutionalLayer(side=6),
+    )
+    gain: Positive = 4.0
+    threshold: float = 2.0
+    n_cases: Count = 1000  # of the images that this is measured on
+    kind: Literal["random filters"] = "random filters"
+
+
+@choice
+class OneRBM:
+    """The hidden units of a restricted Boltzmann machine without convolutions."""
+
+    n_hidden: Count = 2600  # as many as two layers of the default machine have pooling units
+    start: Pretrained = Pretrained()
+    kind: Literal["rbm"] = "rbm"
+
+
+@choice
+class Convolution:
+    """Features learnt from all training images without their labels, and what linear support vector machines
+    make of them.
+    """
+
+    data: str
+    features: Annotated[ConvolutionalPretraining | RandomFilters | OneRBM, *BY_KIND] = (
+        ConvolutionalPretraining()
+    )
+    drawn: MachineSettings | None = None  # every seed learns in a setting of its own; None: in the features'
+    judged: SupportVectors | None = SupportVectors()  # None: not at all
+    precision: Matmul = "highest"  # of learning
+    kind: Literal["convolution"] = "convolution"
+
+    def __post_init__(self) -> None:
+        """Refuse settings drawn for what has none.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        if self.drawn and not isinstance(self.features, ConvolutionalPretraining):
+            raise ValueError(f"drawn: leave it out, {self.features.kind} features have no such settings")
+
+
+@choice
+class NetworkSettings:
+    """What a setting of a convolutional network is drawn from."""
+
+    learning_rate: Logarithmically
+    weight_decay: Logarithmically
+    momentum: Evenly
+    dropout: Evenly
+    n_epochs: Logarithmically
+
+
+@choice
+class PooledFilters:
+    """One layer of a convolutional network."""
+
+    n_bases: Count = 40
+    side: Count = 12  # of its filters, which are square
+    block: Count = 2  # side of the blocks of which the largest output counts
+
+
+@choice
+class ConvolutionalNetworks:
+    """Convolutional networks, one for each number of labels, which every seed trains in a setting of its own.
+    With all training cases an epoch shows each once; with fewer it shows so many cases, each of them several
+    times.
+    """
+
+    data: str
+    drawn: NetworkSettings
+    layers: Annotated[tuple[PooledFilters, ...], Field(min_length=1)] = (
+        PooledFilters(),
+        PooledFilters(side=6),
+    )
+    n_labels: Annotated[tuple[Count, ...], Field(min_length=1)] = SupportVectors().n_labels
+    all_labels: bool = SupportVectors().all_labels
+    shown: Count = 10_000
+    batch_size: Count = 100
+    kind: Literal["convolutional networks"] = "convolutional networks"
+
+    def __post_init__(self) -> None:
+        """Refuse an epoch that does not show every label.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        if self.shown < max(self.n_labels):
+            raise ValueError(f"shown: {self.shown} cases in an epoch are fewer than {max(self.n_labels)} labels")
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Sides of the blocks of every layer."""
+        return tuple(layer.block for layer in self.layers)
+
+
 Learning = Autoencoding | Classifying | FewLabels  # by a network
 Deterministic = PrincipalComponents | SemanticAnalysis | LocallyLinear
 Config = (
-    Learning | Tuning | Deterministic | Transfer | ByHand | Bound | Density | DirectedModel | GradientError
+    Learning
+    | Tuning
+    | Deterministic
+    | Transfer
+    | ByHand
+    | Bound
+    | Density
+    | DirectedModel
+    | GradientError
+    | Convolution
+    | ConvolutionalNetworks
 )
 _ANY = TypeAdapter(Annotated[Config, *BY_KIND])
 

@@ -16,6 +16,8 @@ from repro.runs.config import (
     Bound,
     ByHand,
     Classifying,
+    Convolution,
+    ConvolutionalNetworks,
     Density,
     DirectedModel,
     FewLabels,
@@ -26,6 +28,7 @@ from repro.runs.config import (
     Transfer,
     Tuning,
 )
+from repro.runs.convolving import convolve, train_networks
 from repro.runs.density import learn_density
 from repro.runs.directed import choose_rate_of_bound, climb
 from repro.runs.embedding import run_lle
@@ -58,4 +61,6 @@ PROGRAMS: dict[type, Callable[..., Outcome]] = {
     Density: learn_density,
     DirectedModel: climb,
     GradientError: estimate_gradients,
+    Convolution: convolve,
+    ConvolutionalNetworks: train_networks,
 }

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 from pydantic import Field
 
 from repro.models.convolutional_rbm import (
@@ -35,6 +35,7 @@ from repro.training.fit import UNWATCHED, Monitor, Trainer, by_minibatch, fit, o
 from repro.typed import Count, NotNegative, Positive, Share, choice
 
 AT_A_TIME = 100  # cases whose features are found at once: 4 MB of detection units, of MNIST under 40 filters
+ENDLESS = np.iinfo(np.int32).max  # updates
 
 Shape = tuple[int, int, int]  # channels, rows and columns of an image
 States = tuple[Float[Array, "_ C Y X"], Float[Array, "_ K I J"]]  # visible and detection units, or means
@@ -42,7 +43,7 @@ States = tuple[Float[Array, "_ C Y X"], Float[Array, "_ K I J"]]  # visible and 
 
 class Setting(NamedTuple):
     """What may differ between machines trained side by side: of `ConvolutionalLearning` the fields of these
-    names.
+    names, and after how many updates one learns no more, though others may.
     """
 
     learning_rate: Float[Array, "*S"]
@@ -50,6 +51,7 @@ class Setting(NamedTuple):
     sparsity_strength: Float[Array, "*S"]
     weight_decay: Float[Array, "*S"]
     momentum: Float[Array, "*S"]
+    n_updates: Int[Array, "*S"]
 
 
 @choice
@@ -67,8 +69,9 @@ class ConvolutionalLearning:
     n_epochs: Count = 100
 
     def setting(self) -> Setting:
-        """The values that may differ between machines trained side by side."""
-        return Setting(*(jnp.asarray(getattr(self, name)) for name in Setting._fields))
+        """The values that may differ between machines trained side by side; this one learns on and on."""
+        *names, _ = Setting._fields
+        return Setting(*(jnp.asarray(getattr(self, name)) for name in names), jnp.int32(ENDLESS))
 
 
 @choice
@@ -124,15 +127,17 @@ def convolutional_trainer(units: PooledUnits, config: ConvolutionalLearning, ima
         return ConvolutionalState(rbm, jax.tree.map(jnp.zeros_like, rbm), config.setting())
 
     def step(key, state, batch, n):
-        del n
         rbm, velocity, setting = state
-        v = cropped(units, rbm.filters.shape[2:], batch.reshape(len(batch), *image))
+        v = cropped(units.block, rbm.filters.shape[2:], batch.reshape(len(batch), *image))
         data = v, detection_means(units, rbm, v)
         model = gibbs_chain(key, units, rbm, data, config.k, mean_field=config.mean_field)
         activation = data[1].mean((0, 2, 3))
         slope = regularised(setting, rbm, difference(units, rbm, data, model), activation)
+        learns = n < setting.n_updates
         velocity = jax.tree.map(
-            lambda moved, x: setting.momentum * moved - setting.learning_rate * x, velocity, slope
+            lambda moved, x: jnp.where(learns, setting.momentum * moved - setting.learning_rate * x, 0.0),
+            velocity,
+            slope,
         )
         error = jnp.sum((v - model[0]) ** 2, axis=(1, 2, 3)).mean()
         info = {"reconstruction_error": error, "activation": activation.mean()}
@@ -220,6 +225,7 @@ class ConvolutionalPretrained(NamedTuple):
     curves: dict[str, np.ndarray]  # [S, epochs]: `reconstruction_error_layer1`, `activation_layer1` ...
     seconds: float
     compile_seconds: float
+    diverged: np.ndarray  # [S]: the epoch of its layer at which values ceased to be numbers, or -1
 
 
 def pretrain_convolutional(
@@ -243,7 +249,7 @@ def pretrain_convolutional(
     if settings is not None and len(settings) != len(config.layers):
         raise ValueError(f"settings: {len(settings)} are not one for each of {len(config.layers)} layers")
     trained, curves, seconds, compile_seconds = [], {}, 0.0, 0.0
-    inputs = images
+    inputs, diverged = images, np.full(len(keys), -1)
     for depth, layer in enumerate(config.layers):
         key_start, key_fit = (jax.vmap(jr.fold_in, (0, None))(keys, 2 * depth + i) for i in (0, 1))
         units = layer.units("binary" if depth else visible)
@@ -267,7 +273,8 @@ def pretrain_convolutional(
         curves |= {f"{curve}_layer{depth + 1}": values for curve, values in fitted.curves.items()}
         seconds += float(fitted.seconds.sum())
         compile_seconds += fitted.compile_seconds
-    return ConvolutionalPretrained(tuple(trained), curves, seconds, compile_seconds)
+        diverged = np.where(diverged < 0, fitted.diverged, diverged)
+    return ConvolutionalPretrained(tuple(trained), curves, seconds, compile_seconds, diverged)
 
 
 def random_rbm(key: Key[Array, ""], shape: tuple[int, int, int, int], scale: float) -> ConvolutionalRBM:

@@ -108,3 +108,31 @@ def adversarial_flops(generator: tuple[int, ...], discriminator: tuple[int, ...]
     )
     of_judge = 2.0 * batch_size * made + backprop_flops(discriminator, 2 * batch_size)
     return of_judge + backprop_flops(generator, batch_size) + 4.0 * batch_size * judged
+
+
+def multiply_adds(image: tuple[int, int, int], layers: list[tuple[int, int, int]]) -> list[int]:
+    """Of each layer of convolutions once, bases, side of the square filters and side of the blocks that are
+    pooled given, above an image of this shape, channels first: a filter at each place that is in a block.
+    """
+    found, (n_channels, *sides) = [], image
+    for n_bases, side, block in layers:
+        pooled = [(n - side + 1) // block for n in sides]
+        places = pooled[0] * pooled[1] * block**2
+        found.append(n_bases * n_channels * side**2 * places)
+        n_channels, sides = n_bases, pooled
+    return found
+
+
+def convolutional_stack_flops(each: list[int], n_cases: int, n_epochs: list[int], k: int = 1) -> float:
+    """Training convolutional RBMs with so many multiply-adds by CD-k on n_cases, one after another, each for
+    so many epochs, the climb to the next included: 2k + 1 passes and an outer product per phase.
+    """
+    learning = sum(n * (2 * k + 3) * one for n, one in zip(n_epochs, each, strict=True))
+    return 2.0 * n_cases * (learning + sum(each[:-1]))
+
+
+def convolutional_backprop_flops(each: list[int], n_outputs: int, n_cases: int) -> float:
+    """One loss with its gradient on n_cases, through layers of so many multiply-adds and the weights of the
+    outputs: forward, weight gradients, and back through all but the lowest.
+    """
+    return 2.0 * n_cases * (3 * (sum(each) + n_outputs) - each[0])

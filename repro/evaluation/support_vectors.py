@@ -1,0 +1,213 @@
+"""Linear support vector machines on given features: each class against the rest, with squared hinges."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+from pydantic import Field
+
+from repro.typed import Count, Positive, choice
+
+MEMORY = 10  # pairs of steps and slopes that the curvature is known from
+ALONG = 8  # Newton steps along a line: the objective there is a chain of parabolas
+CLOSE = 1e-3  # of the slope at the start: what is left of it when a machine counts as learnt
+
+
+@choice
+class SupportVectors:
+    """How features are judged: by linear machines that have learnt from so many labels, as many of each class.
+    The penalty is chosen by the errors on the validation cases; with all training cases, these included, it
+    is the one that was chosen with the most of the other labels.
+    """
+
+    n_labels: Annotated[tuple[Count, ...], Field(min_length=1)] = (1000, 2000, 3000, 5000)
+    all_labels: bool = True  # and from all training cases
+    # C of scikit-learn, to choose from: the larger, the weaker the penalty
+    inverse_penalties: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.3, 1, 3, 10, 30)
+    n_iterations: Count = 300  # at most
+
+    def __post_init__(self) -> None:
+        """Refuse numbers of labels, and penalties to choose from, that do not rise.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        for name in ("n_labels", "inverse_penalties"):
+            if list(getattr(self, name)) != sorted(set(getattr(self, name))):
+                raise ValueError(f"{name} must rise: {getattr(self, name)}")
+
+
+class Plane(NamedTuple):
+    """What a machine decides by: the sign of features times weights, plus bias."""
+
+    weights: Float[Array, "*more C"]
+    bias: Float[Array, "*more"]
+
+
+class Search(NamedTuple):
+    """Where the solver is."""
+
+    plane: Plane
+    outputs: Float[Array, " N"]
+    slope: Plane
+    state: optax.OptState
+    n: Int[Array, ""]
+
+
+def objective(
+    plane: Plane, features: Float[Array, "N C"], signs: Float[Array, " N"], costs: Float[Array, " N"]
+) -> Float[Array, ""]:
+    """½ (w·w + b²) + ∑ₙ costₙ max(0, 1 - signₙ (xₙ·w + b))²   [fan2008liblinear, L2-loss, with its bias]."""
+    outputs = features @ plane.weights + plane.bias
+    return _objective(plane, outputs, signs, costs)
+
+
+def _objective(plane, outputs, signs, costs):
+    short = jnp.maximum(1 - signs * outputs, 0)
+    return 0.5 * (plane.weights @ plane.weights + plane.bias**2) + costs @ short**2
+
+
+def separate(
+    features: Float[Array, "N C"],
+    signs: Float[Array, " N"],
+    costs: Float[Array, " N"],
+    n_iterations: int,
+    close: float = CLOSE,
+) -> Plane:
+    """The plane with the lowest objective, by L-BFGS with exact steps: features are gone through twice in
+    each of them, and not at all on the way along a line.
+    """
+    towards = optax.scale_by_lbfgs(MEMORY)
+
+    def slope_of(plane, outputs):
+        pull = -2 * costs * signs * jnp.maximum(1 - signs * outputs, 0)
+        return Plane(plane.weights + pull @ features, plane.bias + pull.sum())
+
+    def step(at):
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats; we do not
+            uphill, state = towards.update(at.slope, at.state, at.plane)
+        way = jax.tree.map(jnp.negative, uphill)
+        across = features @ way.weights + way.bias
+        t = _along(at, way, across, signs, costs)
+        plane = jax.tree.map(lambda x, d: x + t * d, at.plane, way)
+        outputs = at.outputs + t * across
+        return Search(plane, outputs, slope_of(plane, outputs), state, at.n + 1)
+
+    start = Plane(jnp.zeros_like(features[0]), jnp.zeros_like(features[0, 0]))
+    outputs = jnp.zeros_like(signs)
+    slope = slope_of(start, outputs)
+    enough = close * _length(slope)
+    begun = Search(start, outputs, slope, towards.init(start), jnp.int32(0))
+    found = jax.lax.while_loop(lambda at: (_length(at.slope) > enough) & (at.n < n_iterations), step, begun)
+    return found.plane
+
+
+def _length(slope: Plane) -> Float[Array, ""]:
+    return jnp.sqrt(slope.weights @ slope.weights + slope.bias**2)
+
+
+def _along(at: Search, way: Plane, across: Float[Array, " N"], signs, costs) -> Float[Array, ""]:
+    """How far to go: where the objective rises no more nor falls."""
+    here = at.plane.weights @ way.weights + at.plane.bias * way.bias
+    curvature = way.weights @ way.weights + way.bias**2
+
+    def newton(_, t):
+        short = jnp.maximum(1 - signs * (at.outputs + t * across), 0)
+        slope = here + t * curvature - 2 * (costs * signs * short) @ across
+        return t - slope / (curvature + 2 * (costs * (short > 0)) @ across**2)
+
+    return jax.lax.fori_loop(0, ALONG, newton, jnp.ones_like(here))
+
+
+def one_against_rest(
+    features: Float[Array, "N C"],
+    labels: Int[Array, " N"],
+    costs: Float[Array, " N"],
+    n_classes: int,
+    n_iterations: int,
+) -> Plane:
+    """A machine for each class, with leading axis O."""
+    signs = jnp.where(jnp.arange(n_classes)[:, None] == labels[None], 1.0, -1.0).astype(features.dtype)
+    alone = partial(separate, features, costs=costs, n_iterations=n_iterations)
+    return jax.vmap(alone)(signs)
+
+
+def error_percent(
+    planes: Plane, features: Float[Array, "M C"], labels: Int[Array, " M"]
+) -> Float[Array, ""]:
+    """Per cent of cases that another machine than that of their class claims most."""
+    outputs = features @ planes.weights.T + planes.bias[None]
+    return 100 * jnp.mean(jnp.argmax(outputs, axis=1) != labels)
+
+
+class Coded(NamedTuple):
+    """Features of some cases, with their classes."""
+
+    values: Float[Array, "N C"]
+    labels: Int[Array, " N"]
+
+
+@partial(jax.jit, static_argnames="n_train")
+def scaled(features: Float[Array, "N C"], n_train: int) -> tuple[Float[Array, "T C"], Float[Array, "M C"]]:
+    """Features of the first so many cases, which are learnt from, and of the rest, moved and scaled by one
+    number, so that the former have mean zero and a mean squared length of 1: then a penalty means about the
+    same for whatever features.
+    """
+    train, test = features[:n_train], features[n_train:]
+    mean = train.mean(axis=0)
+    length = jnp.sqrt(((train - mean[None]) ** 2).sum(axis=1).mean())
+    length = jnp.where(length == 0, jnp.ones_like(length), length)
+    return (train - mean[None]) / length, (test - mean[None]) / length
+
+
+@partial(jax.jit, static_argnames=("n_classes", "n_iterations"))
+def learn(
+    cases: Coded, n: Int[Array, ""], penalties: Float[Array, " P"], n_classes: int, n_iterations: int
+) -> Plane:
+    """Machines that have learnt from the first n cases, for each inverse penalty and class: one program for
+    every n.
+    """
+    seen = (jnp.arange(len(cases.labels)) < n).astype(penalties.dtype)
+    of_penalty = partial(one_against_rest, *cases, n_classes=n_classes, n_iterations=n_iterations)
+    return jax.vmap(of_penalty)(penalties[:, None] * seen[None])
+
+
+@jax.jit
+def errors(planes: Plane, cases: Coded) -> Float[Array, " P"]:
+    """Per cent misclassified, for each penalty."""
+    return jax.vmap(error_percent, (0, None, None))(planes, *cases)
+
+
+def assess(
+    how: SupportVectors, train: Coded, n_valid: int, test: Coded, drawn: Int[np.ndarray, " n"]
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Errors by name and what was chosen, and the errors of all that it was chosen from; NaN if a feature is
+    not a number. The last so many of the training cases are for validation, the labels
+    of those drawn may be seen, the first so many of them, as often as another number is asked for.
+    """
+    n_classes, dtype = int(train.labels.max()) + 1, train.values.dtype
+    names = [f"{n}_labels" for n in how.n_labels] + ["all_labels"] * how.all_labels
+    right = 0.0 if bool(jnp.isfinite(train.values).all()) else np.nan
+    seen = Coded(train.values[drawn], train.labels[drawn])
+    valid = Coded(train.values[-n_valid:], train.labels[-n_valid:])
+    fit = partial(learn, n_classes=n_classes, n_iterations=how.n_iterations)
+    found, tried, best = {}, {}, 0
+    for n, name in zip(how.n_labels, names, strict=False):
+        planes = fit(seen, jnp.int32(n), jnp.asarray(how.inverse_penalties, dtype))
+        of_valid = right + np.asarray(errors(planes, valid))
+        best = int(of_valid.argmin())  # of equals the strongest penalty
+        found[f"test_error_percent_{name}"] = right + float(errors(planes, test)[best])
+        found[f"valid_error_percent_{name}"] = float(of_valid[best])
+        found[f"inverse_penalty_{name}"] = how.inverse_penalties[best]
+        tried[f"valid_error_percent_{name}"] = of_valid.tolist()
+    if how.all_labels:
+        chosen = jnp.asarray(how.inverse_penalties[best : best + 1], dtype)
+        planes = fit(train, jnp.int32(len(train.labels)), chosen)
+        found["test_error_percent_all_labels"] = right + float(errors(planes, test)[0])
+    return found, tried
