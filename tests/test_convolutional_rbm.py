@@ -20,6 +20,7 @@ from repro.models.convolutional_rbm import (
     detection_mean,
     energy,
     free_energy,
+    in_pixels,
     pooled,
     pooling_mean,
     sample_detection,
@@ -27,6 +28,7 @@ from repro.models.convolutional_rbm import (
     visible_mean,
 )
 from repro.training.convolutional import (
+    ENDLESS,
     ConvolutionalLayer,
     ConvolutionalLearning,
     ConvolutionalPretraining,
@@ -419,6 +421,26 @@ def test_settings_side_by_side_are_those_of_configurations_each_alone():
         )
 
 
+def test_settings_that_stop_after_their_own_epochs_are_each_alone_with_as_many():
+    image, inputs, row = (1, 5, 5), patterns(60), (0.1, 0.05, 1.0, 0.01, 0.5)
+    start, keys = machine((3, 1, 2, 2), scale=0.1), jr.split(jr.key(1), 3)
+    three = jax.tree.map(lambda x: jnp.stack([x] * 3), start)
+    n_epochs, n_batches = (2, 4, 1), 3
+    trainer = convolutional_trainer(PooledUnits(), LAYERS[0].learning, image)
+    chosen = settings(row, row, row, n_updates=[n * n_batches for n in n_epochs])
+    beside = fit(keys, from_a_setting(trainer), (three, chosen), inputs, n_epochs=4, batch_size=20)
+    for i, n in enumerate(n_epochs):
+        config = ConvolutionalLearning(**dict(zip(Setting._fields, row, strict=False)))
+        alone = convolutional_trainer(PooledUnits(), config, image)
+        begun = jax.tree.map(lambda x: x[None], start)
+        alone = fit(keys[i : i + 1], alone, begun, inputs, n_epochs=n, batch_size=20)
+        for ours, theirs in zip(beside.state.params, alone.state.params, strict=True):
+            np.testing.assert_allclose(ours[i], theirs[0], **EXACT)
+        np.testing.assert_allclose(
+            beside.curves["reconstruction_error"][i, :n], alone.curves["reconstruction_error"][0], rtol=1e-6
+        )
+
+
 def test_learning_raises_the_exact_log_p_and_activations_come_to_their_target():
     """Of images with one pattern at one of the four places that a block has, and some noise."""
     units, image, random = PooledUnits(), (1, 3, 3), np.random.default_rng(6)
@@ -477,7 +499,8 @@ def test_an_upper_layer_learns_from_the_pooling_means_of_the_one_below():
     upper = fit(key_fit, trainer, start, features[0], n_epochs=2, batch_size=20).state.params
     jax.tree.map(partial(np.testing.assert_allclose, **EXACT), found.stack[1], upper)
     chosen = tuple(
-        jax.tree.map(lambda x: jnp.stack([x, 0.5 * x]), layer.learning.setting()) for layer in LAYERS
+        jax.tree.map(lambda x: jnp.stack([x, x // 2 if x.dtype == jnp.int32 else 0.5 * x]), layer.learning.setting())
+        for layer in LAYERS
     )
     again = pretrain_convolutional(keys, config, inputs, image, settings=chosen)
     for ours, theirs in zip(jax.tree.leaves(again.stack), jax.tree.leaves(found.stack), strict=True):
@@ -493,6 +516,20 @@ def test_images_are_cropped_to_whole_blocks_the_odd_row_at_the_end():
     stack = machine((4, 1, 12, 12)), machine((5, 4, 6, 6))
     layers = jax.eval_shape(partial(pooled, (PooledUnits(), PooledUnits()), stack), image)
     assert [x.shape for x in layers] == [(4, 8, 8), (5, 1, 1)]
+
+
+def test_a_base_of_an_upper_layer_is_what_its_units_add_to_the_image():
+    """A pooling unit is on for every place of its block with the same chance."""
+    stack = machine((3, 1, 3, 2), seed=1), machine((2, 3, 2, 2), seed=2), machine((4, 2, 1, 1), seed=3)
+    lowest, second, third = in_pixels((PooledUnits(), PooledUnits(block=1), PooledUnits()), stack)
+    np.testing.assert_array_equal(lowest, stack[0].filters)
+    truth = np.zeros((2, 1, 2 * 2 + 2, 2 * 2 + 1))
+    for k, c, r, s, i, j in np.ndindex(2, 3, 2, 2, 2, 2):
+        row, column, weight = 2 * r + i, 2 * s + j, stack[1].filters[k, c, r, s] / 4
+        truth[k, 0, row : row + 3, column : column + 2] += weight * np.asarray(stack[0].filters[c, 0])
+    np.testing.assert_allclose(second, truth, **EXACT)
+    weights = np.asarray(stack[2].filters)[:, :, 0, 0]
+    np.testing.assert_allclose(third, np.tensordot(weights, truth, 1), **EXACT)
 
 
 def test_what_does_not_fit_is_refused():

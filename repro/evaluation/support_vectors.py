@@ -16,7 +16,6 @@ from repro.typed import Count, Positive, choice
 
 MEMORY = 10  # pairs of steps and slopes that the curvature is known from
 ALONG = 8  # Newton steps along a line: the objective there is a chain of parabolas
-CLOSE = 1e-3  # of the slope at the start: what is left of it when a machine counts as learnt
 
 
 @choice
@@ -30,6 +29,7 @@ class SupportVectors:
     all_labels: bool = True  # and from all training cases
     # C of scikit-learn, to choose from: the larger, the weaker the penalty
     inverse_penalties: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.3, 1, 3, 10, 30)
+    close: Positive = 1e-3  # share of the slope at the start that may be left when a machine has learnt
     n_iterations: Count = 300  # at most
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ def separate(
     signs: Float[Array, " N"],
     costs: Float[Array, " N"],
     n_iterations: int,
-    close: float = CLOSE,
+    close: float,
 ) -> Plane:
     """The plane with the lowest objective, by L-BFGS with exact steps: features are gone through twice in
     each of them, and not at all on the way along a line.
@@ -120,7 +120,7 @@ def _along(at: Search, way: Plane, across: Float[Array, " N"], signs, costs) -> 
     def newton(_, t):
         short = jnp.maximum(1 - signs * (at.outputs + t * across), 0)
         slope = here + t * curvature - 2 * (costs * signs * short) @ across
-        return t - slope / (curvature + 2 * (costs * (short > 0)) @ across**2)
+        return t - slope / (curvature + 2 * jnp.where(short > 0, costs, 0) @ across**2)
 
     return jax.lax.fori_loop(0, ALONG, newton, jnp.ones_like(here))
 
@@ -131,10 +131,12 @@ def one_against_rest(
     costs: Float[Array, " N"],
     n_classes: int,
     n_iterations: int,
+    close: float,
 ) -> Plane:
     """A machine for each class, with leading axis O."""
-    signs = jnp.where(jnp.arange(n_classes)[:, None] == labels[None], 1.0, -1.0).astype(features.dtype)
-    alone = partial(separate, features, costs=costs, n_iterations=n_iterations)
+    classes = jnp.arange(n_classes, dtype=labels.dtype)
+    signs = jnp.where(classes[:, None] == labels[None], 1.0, -1.0).astype(features.dtype)
+    alone = partial(separate, features, costs=costs, n_iterations=n_iterations, close=close)
     return jax.vmap(alone)(signs)
 
 
@@ -143,7 +145,8 @@ def error_percent(
 ) -> Float[Array, ""]:
     """Per cent of cases that another machine than that of their class claims most."""
     outputs = features @ planes.weights.T + planes.bias[None]
-    return 100 * jnp.mean(jnp.argmax(outputs, axis=1) != labels)
+    found = jnp.argmax(outputs, axis=1).astype(labels.dtype)
+    return jnp.mean(jnp.where(found == labels, 0.0, 100.0))
 
 
 class Coded(NamedTuple):
@@ -166,15 +169,16 @@ def scaled(features: Float[Array, "N C"], n_train: int) -> tuple[Float[Array, "T
     return (train - mean[None]) / length, (test - mean[None]) / length
 
 
-@partial(jax.jit, static_argnames=("n_classes", "n_iterations"))
+@partial(jax.jit, static_argnames=("how", "n_classes"))
 def learn(
-    cases: Coded, n: Int[Array, ""], penalties: Float[Array, " P"], n_classes: int, n_iterations: int
+    how: SupportVectors, cases: Coded, n: Int[Array, ""], penalties: Float[Array, " P"], n_classes: int
 ) -> Plane:
     """Machines that have learnt from the first n cases, for each inverse penalty and class: one program for
     every n.
     """
-    seen = (jnp.arange(len(cases.labels)) < n).astype(penalties.dtype)
-    of_penalty = partial(one_against_rest, *cases, n_classes=n_classes, n_iterations=n_iterations)
+    seen = (jnp.arange(len(cases.labels), dtype=n.dtype) < n).astype(penalties.dtype)
+    search = {"n_iterations": how.n_iterations, "close": how.close}
+    of_penalty = partial(one_against_rest, *cases, n_classes=n_classes, **search)
     return jax.vmap(of_penalty)(penalties[:, None] * seen[None])
 
 
@@ -196,7 +200,7 @@ def assess(
     right = 0.0 if bool(jnp.isfinite(train.values).all()) else np.nan
     seen = Coded(train.values[drawn], train.labels[drawn])
     valid = Coded(train.values[-n_valid:], train.labels[-n_valid:])
-    fit = partial(learn, n_classes=n_classes, n_iterations=how.n_iterations)
+    fit = partial(learn, how, n_classes=n_classes)
     found, tried, best = {}, {}, 0
     for n, name in zip(how.n_labels, names, strict=False):
         planes = fit(seen, jnp.int32(n), jnp.asarray(how.inverse_penalties, dtype))

@@ -25,6 +25,8 @@ from repro.runs.config import (
     Bound,
     ByHand,
     Classifying,
+    Convolution,
+    ConvolutionalNetworks,
     Density,
     DirectedModel,
     Energetic,
@@ -37,9 +39,11 @@ from repro.runs.config import (
     Learning,
     LocallyLinear,
     Mixture,
+    OneRBM,
     Pixels,
     Pretrained,
     PrincipalComponents,
+    RandomFilters,
     SemanticAnalysis,
     SmallMachine,
     Supervised,
@@ -256,6 +260,10 @@ def _of_run(record: Record) -> dict[str, Any]:
             return found | _of_density(record, config)
         case GradientError():
             return found | _of_small(config)
+        case Convolution():
+            return found | _of_convolution(record, config)
+        case ConvolutionalNetworks():
+            return found | _of_networks(record, config)
         case DirectedModel():
             return found | _of_directed(config) | _spent(record)
         case Tuning(run=run):
@@ -330,6 +338,36 @@ def _of_density(record: Record, config: Density) -> dict[str, Any]:
         case Mixture():
             sizes, rate, batch_size = (model.n_components,), None, model.batch_size
     return found | {"widths": "-".join(map(str, sizes)), "learning_rate": rate, "batch_size": batch_size}
+
+
+def _of_convolution(record: Record, config: Convolution) -> dict[str, Any]:
+    features, layers = config.features, layer_epochs(record)
+    found = {
+        "features": features.kind,
+        "flops": record.metrics.get("flops"),
+        "pretraining_epochs": sum(layers),
+        "pretraining": "drawn" if config.drawn else ", ".join(map(str, dict.fromkeys(layers))),
+        "precision": NAMES[config.precision],
+    }
+    if isinstance(features, OneRBM):
+        return found | {"widths": str(features.n_hidden)}
+    found["widths"] = "-".join(str(layer.n_bases) for layer in features.layers)
+    if config.drawn or isinstance(features, RandomFilters):
+        return found
+    how = features.layers[0].learning
+    return found | {name: getattr(how, name) for name in ("learning_rate", "momentum", "batch_size")}
+
+
+def _of_networks(record: Record, config: ConvolutionalNetworks) -> dict[str, Any]:
+    return {
+        "flops": record.metrics.get("flops"),
+        "start": "he",
+        "optimiser": "sgd",
+        "activation": "relu",
+        "widths": "-".join(str(layer.n_bases) for layer in config.layers),
+        "batch_size": config.batch_size,
+        "precision": NAMES[config.precision],
+    }
 
 
 def _of_directed(config: DirectedModel) -> dict[str, Any]:

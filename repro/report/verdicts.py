@@ -32,6 +32,7 @@ from repro.runs.config import (
     SUFFICIENT,
     UNCHOSEN,
     Classifying,
+    Convolution,
     DirectedModel,
     Epochs,
     FewLabels,
@@ -320,6 +321,8 @@ def configured_otherwise(record: Record, config: Any) -> bool:
 def _but_for_lengths(config: Any) -> Any:
     if isinstance(config, DirectedModel):
         return replace(with_choice(config, UNCHOSEN), budget=Epochs(1))
+    if isinstance(config, Convolution) and config.precision == SUFFICIENT.pretraining:
+        return replace(config, precision=Precision().pretraining)
     if not isinstance(config, Learning):
         return config
     start = config.start

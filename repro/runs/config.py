@@ -916,6 +916,7 @@ class ConvolutionalNetworks:
     all_labels: bool = SupportVectors().all_labels
     shown: Count = 10_000
     batch_size: Count = 100
+    precision: Matmul = "highest"  # of learning
     kind: Literal["convolutional networks"] = "convolutional networks"
 
     def __post_init__(self) -> None:

@@ -337,9 +337,10 @@ def train_networks(
     seconds, compile_seconds, diverged = 0.0, 0.0, np.full(len(keys), -1)
     test = Labelled(jax.device_put(np.asarray(data.test.inputs)), jax.device_put(data.test.labels))
     for names, lanes in groups(config, data, keys, n_epochs):
-        fitted = _trained(config, data, keys, chosen, lanes, image, "-".join(names), monitor)
+        fitted = _trained(config, data, keys, chosen, lanes, image, ", ".join(names), monitor)
         measure = over_seeds(partial(network_error, config.blocks, image), (0, None))
-        measure, more = compile_ahead(measure, fitted.state.params, test)
+        with jax.default_matmul_precision("highest"):
+            measure, more = compile_ahead(measure, fitted.state.params, test)
         errors = np.asarray(measure(fitted.state.params, test))
         errors = np.where(fitted.diverged >= 0, np.nan, errors)
         for i, name in enumerate(names):
@@ -394,16 +395,17 @@ def _trained(
     own = {name: value[lanes.seeds] for name, value in chosen.items() if name in NetworkSetting._fields}
     floats = {name: jnp.asarray(value, jnp.result_type(float)) for name, value in own.items()}
     setting = NetworkSetting(**floats, n_updates=jnp.asarray(lanes.n_updates, jnp.int32))
-    return fit(
-        streams(keys).finetuning[lanes.seeds],
-        network_trainer(config.blocks, image),
-        (networks, setting),
-        lanes.cases,
-        n_epochs=int(chosen["n_epochs"].max()),
-        batch_size=config.batch_size,
-        phase=phase,
-        monitor=monitor,
-    )
+    with jax.default_matmul_precision(config.precision):
+        return fit(
+            streams(keys).finetuning[lanes.seeds],
+            network_trainer(config.blocks, image),
+            (networks, setting),
+            lanes.cases,
+            n_epochs=int(chosen["n_epochs"].max()),
+            batch_size=config.batch_size,
+            phase=phase,
+            monitor=monitor,
+        )
 
 
 def _network(
@@ -423,7 +425,7 @@ def network_error(
     """Per cent of cases misclassified, no unit left out."""
 
     def of_case(case):
-        found = jnp.argmax(logits(network, blocks, case.inputs.reshape(image)))
+        found = jnp.argmax(logits(network, blocks, case.inputs.reshape(image))).astype(case.labels.dtype)
         return jnp.where(found == case.labels, 0.0, 100.0)
 
     return jnp.mean(jax.lax.map(of_case, cases, batch_size=min(AT_A_TIME, len(cases))))

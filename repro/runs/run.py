@@ -39,6 +39,8 @@ from repro.runs.config import (
     ByHand,
     Classifying,
     Config,
+    Convolution,
+    ConvolutionalNetworks,
     Density,
     DirectedModel,
     Epochs,
@@ -47,6 +49,7 @@ from repro.runs.config import (
     Learning,
     Precision,
     Pretrained,
+    RandomFilters,
     Supervised,
     Transfer,
     Tuned,
@@ -272,9 +275,13 @@ def _with_precision(config: Any, request: Request) -> Any:
     """The configuration with the precision that is requested of an accelerator's products, or that suffices;
     of random starts nothing is pretrained.
     """
+    precision = request.precision or SUFFICIENT
+    if isinstance(config, ConvolutionalNetworks):
+        return replace(config, precision=precision.finetuning)
+    if isinstance(config, Convolution) and not isinstance(config.features, RandomFilters):
+        return replace(config, precision=precision.pretraining)
     if not isinstance(config, Learning | AsStarted):
         return config
-    precision = request.precision or SUFFICIENT
     if not isinstance(config.start, Pretrained | Autoencoders | Supervised):
         precision = replace(precision, pretraining=Precision().pretraining)
     return replace(config, precision=precision.pretraining if isinstance(config, AsStarted) else precision)

@@ -1,0 +1,252 @@
+"""Features of convolutional machines, support vector machines on them, and networks, against other libraries."""
+
+from dataclasses import fields, replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+import scipy.signal
+from made_frames import EXPERIMENTS
+from pydantic import ValidationError
+from refusal import refused
+from several import made_up
+from sklearn.svm import LinearSVC
+from stepping import one_step
+from tiny import QUIET
+
+from experiments.convolution import VARIANTS
+from repro.evaluation.support_vectors import Coded, SupportVectors, assess, one_against_rest, scaled
+from repro.models.convolutional_network import (
+    ConvolutionalNetwork,
+    features,
+    logits,
+    random_network,
+    thinning,
+)
+from repro.runs.config import Convolution, ConvolutionalNetworks, MachineSettings, OneRBM, RandomFilters
+from repro.runs.convolving import draw, random_machines, settings_of
+from repro.training.convolutional import ConvolutionalLayer
+from repro.training.convolutional_network import NetworkSetting, network_trainer
+from repro.training.fit import fit
+from repro.training.flops import convolutional_backprop_flops, convolutional_stack_flops, multiply_adds
+from repro.training.labelled import Labelled
+from repro.training.ranges import Evenly, Logarithmically, drawn
+
+EXACT = {"rtol": 1e-9, "atol": 1e-9}
+RANGES = VARIANTS["settings"].drawn
+
+
+# --- settings -------------------------------------------------------------------------------------------
+
+
+def test_values_are_drawn_from_their_ranges_and_all_of_them(n=500):
+    random = np.random.default_rng(0)
+    each = [drawn(RANGES, random) for _ in range(n)]
+    for field in fields(MachineSettings):
+        span, values = getattr(RANGES, field.name), np.array([one[field.name] for one in each])
+        even = np.log if isinstance(span, Logarithmically) else np.asarray
+        share = (even(values) - even(span.low)) / (even(span.high) - even(span.low))
+        assert np.all((share >= 0) & (share <= 1))
+        counts, _ = np.histogram(share, 5, (0, 1))
+        assert np.all(np.abs(counts - n / 5) < 4.5 * np.sqrt(n * 0.2 * 0.8)), field.name
+    by_name = {name: [one[name] for one in each] for name in ("learning_rate", "momentum")}
+    assert abs(np.corrcoef(*by_name.values())[0, 1]) < 4.5 / np.sqrt(n)
+
+
+def test_a_seed_has_one_setting_whoever_learns_beside_it():
+    keys = jr.split(jr.key(3), 3)
+    three, one = settings_of(RANGES, keys), settings_of(RANGES, keys[1:2])
+    assert all(three[name][1] == one[name][0] for name in three)
+    assert all(len({*values.tolist()}) == 3 for name, values in three.items() if name != "n_epochs")
+    assert all(n == round(n) and 3 <= n <= 30 for n in three["n_epochs"])
+
+
+@pytest.mark.parametrize("kind", [Evenly, Logarithmically])
+def test_a_range_that_ends_before_it_begins_is_refused(kind):
+    with pytest.raises(ValidationError, match=r"low 0.2 is above high 0.1"):
+        kind(0.2, 0.1)
+
+
+# --- support vector machines ----------------------------------------------------------------------------
+
+
+def overlapping(n=300, n_features=12):
+    random = np.random.default_rng(1)
+    labels = random.integers(3, size=n)
+    values = random.normal(size=(n, n_features))
+    values[:, :3] += 1.2 * np.eye(3)[labels]
+    return Coded(jnp.asarray(values), jnp.asarray(labels, jnp.int32))
+
+
+@pytest.mark.parametrize("inverse_penalty", [0.003, 0.3, 30.0])
+def test_machines_are_those_of_liblinear(inverse_penalty):
+    cases, n = overlapping(), 200
+    costs = jnp.where(jnp.arange(300) < n, inverse_penalty, 0.0)
+    solve = partial(one_against_rest, n_classes=3, n_iterations=500, close=1e-10)
+    ours = jax.jit(solve)(*cases, costs)
+    values, labels = (np.asarray(x)[:n] for x in cases)
+    theirs = LinearSVC(C=inverse_penalty, dual=False, tol=1e-12, max_iter=10_000).fit(values, labels)
+    np.testing.assert_allclose(ours.weights, theirs.coef_, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ours.bias, theirs.intercept_, rtol=1e-5, atol=1e-6)
+
+
+def test_features_are_judged_as_with_liblinear():
+    """The penalty by the validation cases; of all training cases that of the most labels."""
+    cases, test, n_valid = overlapping(), overlapping(500), 100
+    test = Coded(test.values[300:], test.labels[300:])
+    how = SupportVectors((30, 90), True, (0.001, 0.1, 10.0), close=1e-9, n_iterations=1000)
+    order = np.random.default_rng(2).permutation(200)[:90]
+    found, tried = assess(how, cases, n_valid, test, order)
+    values, labels = (np.asarray(x) for x in cases)
+    best = None
+
+    def machine(penalty, members):
+        fitted = LinearSVC(C=penalty, dual=False, tol=1e-10).fit(values[members], labels[members])
+        return lambda some: 100 * np.mean(fitted.predict(np.asarray(some.values)) != np.asarray(some.labels))
+
+    for n in how.n_labels:
+        each = [machine(penalty, order[:n]) for penalty in how.inverse_penalties]
+        valid = [one(Coded(values[-n_valid:], labels[-n_valid:])) for one in each]
+        best = int(np.argmin(valid))
+        np.testing.assert_allclose(tried[f"valid_error_percent_{n}_labels"], valid)
+        assert found[f"inverse_penalty_{n}_labels"] == how.inverse_penalties[best]
+        np.testing.assert_allclose(found[f"test_error_percent_{n}_labels"], each[best](test))
+    last = machine(how.inverse_penalties[best], np.arange(300))
+    np.testing.assert_allclose(found["test_error_percent_all_labels"], last(test))
+
+
+def test_features_that_are_no_numbers_have_no_errors():
+    cases = overlapping()
+    broken = cases._replace(values=cases.values.at[3, 2].set(np.nan))
+    found, _ = assess(SupportVectors((30,), True, (1.0,)), broken, 100, cases, np.arange(30))
+    assert np.isnan([v for name, v in found.items() if "error" in name]).all() and len(found) == 4
+
+
+def test_features_are_scaled_by_one_number():
+    values = np.random.default_rng(3).normal(2.0, 3.0, size=(50, 4))
+    train, test = scaled(jnp.asarray(values), 30)
+    np.testing.assert_allclose(train.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose((train**2).sum(1).mean(), 1, rtol=1e-12)
+    np.testing.assert_allclose(test[3] - train[5], (values[33] - values[5]) * (train[1, 0] - train[0, 0]) / (
+        values[1, 0] - values[0, 0]
+    ), **EXACT)
+
+
+# --- networks -------------------------------------------------------------------------------------------
+
+SHAPES, IMAGE = [(3, 1, 3, 3), (2, 3, 2, 2)], (1, 7, 7)  # 7 -> 5, of which 4 -> 2 -> 1, blocks of 2 and 1
+
+
+def network(seed=0):
+    start = random_network(jr.key(seed), SHAPES, 2, 4)
+    draw = np.random.default_rng(seed).normal
+    return jax.tree.map(lambda x: x + 0.3 * jnp.asarray(draw(size=x.shape)), start)
+
+
+def outputs(network, image):
+    """By SciPy, one convolution after another."""
+    x = image[:, :6, :6]  # of an odd row too many the last is cut
+    for (weights, bias), block in zip(network.layers, (2, 1), strict=True):
+        maps = [
+            sum(scipy.signal.correlate2d(channel, w, "valid") for channel, w in zip(x, base, strict=True)) + b
+            for base, b in zip(np.asarray(weights), np.asarray(bias), strict=True)
+        ]
+        maps = np.maximum(maps, 0)
+        k, down, across = maps.shape
+        x = maps.reshape(k, down // block, block, across // block, block).max((2, 4))
+    return x.ravel(), x.ravel() @ np.asarray(network.output.weights) + np.asarray(network.output.bias)
+
+
+def test_a_network_pools_the_largest_of_what_filters_give():
+    of, images = network(), np.random.default_rng(4).normal(size=(5, *IMAGE))
+    for image in images:
+        units, found = outputs(of, image)
+        np.testing.assert_allclose(features(of.layers, (2, 1), jnp.asarray(image)), units, **EXACT)
+        np.testing.assert_allclose(logits(of, (2, 1), jnp.asarray(image)), found, **EXACT)
+    assert np.any(units > 0)
+
+
+def labelled(n=40):
+    random = np.random.default_rng(5)
+    return Labelled(jnp.asarray(random.normal(size=(n, 49))), jnp.asarray(random.integers(4, size=n), jnp.int32))
+
+
+def setting(*rows):
+    *floats, n_updates = zip(*rows, strict=True)
+    return NetworkSetting(*map(jnp.asarray, floats), jnp.int32(n_updates))
+
+
+def test_updates_of_a_network_are_those_written_out():
+    trainer, of, cases = network_trainer((2, 1), IMAGE), network(), labelled(6)
+    one = jax.tree.map(lambda x: x[0], setting((0.2, 0.1, 0.6, 0.0, 4)))
+    state = trainer.init(jr.key(0), (of, one), cases)
+
+    def loss(params):
+        found = jnp.stack([logits(params, (2, 1), image.reshape(IMAGE)) for image in cases.inputs])
+        return -jnp.mean(jax.nn.log_softmax(found)[jnp.arange(6), cases.labels])
+
+    velocity = jax.tree.map(jnp.zeros_like, of)
+    for n in range(6):
+        value, slope = jax.value_and_grad(loss)(of)
+        slope = jax.tree.map(lambda x, w: x + (0.1 * w if w.ndim > 1 else 0), slope, of)
+        rate = 0.2 * max(0, 1 - n / 4)
+        velocity = jax.tree.map(lambda v, x, rate=rate: (0.6 * v - rate * x) * float(rate > 0), velocity, slope)
+        of = jax.tree.map(jnp.add, of, velocity)
+        state, info = one_step(trainer, jr.key(n), state, cases, n)
+        np.testing.assert_allclose(info["loss"], value, **EXACT)
+        jax.tree.map(partial(np.testing.assert_allclose, **EXACT), state.params, of)
+
+
+def test_networks_side_by_side_are_each_alone_after_its_own_epochs():
+    trainer, cases, keys = network_trainer((2, 1), IMAGE), labelled(), jr.split(jr.key(2), 2)
+    rows = [(0.1, 0.01, 0.5, 0.0, 2 * 4), (0.05, 0.0, 0.9, 0.5, 3 * 4)]
+    both = jax.tree.map(lambda x: jnp.stack([x] * 2), network())
+    beside = fit(keys, trainer, (both, setting(*rows)), cases, n_epochs=3, batch_size=10)
+    for i, (row, n) in enumerate(zip(rows, (2, 3), strict=True)):
+        start = jax.tree.map(lambda x: x[None], network()), setting(row)
+        alone = fit(keys[i : i + 1], trainer, start, cases, n_epochs=n, batch_size=10)
+        for ours, theirs in zip(*map(jax.tree.leaves, (beside.state.params, alone.state.params)), strict=True):
+            np.testing.assert_allclose(ours[i], theirs[0], **EXACT)
+
+
+def test_units_are_left_out_as_often_as_asked_and_the_others_make_up_for_it(n=40_000):
+    kept = np.asarray(thinning(jr.key(0), jnp.asarray(0.3), (n,)))
+    assert {*np.round(kept, 12)} == {0.0, round(1 / 0.7, 12)}
+    assert abs(np.mean(kept == 0) - 0.3) < 4.5 * np.sqrt(0.21 / n)
+    np.testing.assert_array_equal(thinning(jr.key(0), jnp.asarray(0.0), (9,)), 1)
+
+
+def test_random_filters_receive_what_is_asked(single_precision):
+    images = jnp.asarray(np.random.default_rng(6).random((60, 1, 9, 9)), jnp.float32)
+    how = RandomFilters((ConvolutionalLayer(5, 3, 2), ConvolutionalLayer(4, 2, 1)), 3.0, 1.5, 60)
+    machines = random_machines(jr.key(0), how, images)
+    x = np.asarray(images)[:, :, :8, :8]  # whole blocks
+    for machine, block in zip(machines, (2, 1), strict=True):
+        received = np.array(
+            [
+                [sum(map(partial(scipy.signal.correlate2d, mode="valid"), case, base)) for base in machine.filters]
+                for case in x
+            ]
+        ) + np.asarray(machine.hidden_bias)[None, :, None, None]
+        np.testing.assert_allclose(received.std((0, 2, 3)), 3.0, rtol=1e-4)
+        np.testing.assert_allclose(received.mean((0, 2, 3)), -4.5, rtol=1e-4)
+        n, k, down, across = received.shape
+        blocks = np.exp(received.reshape(n, k, down // block, block, across // block, block))
+        total = blocks.sum((3, 5))
+        x = total / (1 + total)
+
+
+# --- costs ----------------------------------------------------------------------------------------------
+
+
+def test_operations_are_those_counted_by_hand():
+    """28 x 28 under 12 x 12 filters: 17 places a side, of which 16; pooled 8, of which 7 under 6 x 6: 2."""
+    each = multiply_adds((1, 28, 28), [(40, 12, 2), (40, 6, 2)])
+    assert each == [40 * 144 * 256, 40 * 40 * 36 * 4]
+    first, second = each
+    learning = 2 * 5 * (3 * first + 2 * second)  # up, down, up, and a product for each phase
+    assert convolutional_stack_flops(each, 10, [3, 2]) == 10 * (learning + 2 * first)
+    assert convolutional_backprop_flops(each, 400, 10) == 20 * (2 * first + 3 * second + 3 * 400)
