@@ -32,7 +32,7 @@ from repro.training.ranges import Evenly, Logarithmically
 
 SEEDS = 20
 HOW = ConvolutionalLearning(learning_rate=0.1, sparsity=0.02, weight_decay=1e-4, n_epochs=10)
-OF_FACES = replace(HOW, learning_rate=0.01, n_epochs=5)
+OF_FACES = replace(HOW, learning_rate=0.01, weight_decay=0.01)
 
 
 def machine(how: ConvolutionalLearning, n_bases: int = 40) -> ConvolutionalPretraining:

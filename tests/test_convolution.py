@@ -94,35 +94,35 @@ def test_machines_are_those_of_liblinear(inverse_penalty):
 
 
 def test_features_are_judged_as_with_liblinear():
-    """The penalty by the validation cases; of all training cases that of the most labels."""
-    cases, test, n_valid = overlapping(), overlapping(500), 100
-    test = Coded(test.values[300:], test.labels[300:])
-    how = SupportVectors((30, 90), True, (0.001, 0.1, 10.0), close=1e-9, n_iterations=1000)
+    """The penalty by the validation cases, from which only what has all labels then learns too."""
+    (features, labels), n_valid = overlapping(500), 100
+    labels = np.asarray(labels)
+    how = SupportVectors((30, 90), True, (0.001, 0.1, 10.0), close=1e-9)
     order = np.random.default_rng(2).permutation(200)[:90]
-    found, tried = assess(how, cases, n_valid, test, order)
-    values, labels = (np.asarray(x) for x in cases)
-    best = None
+    found, tried = assess(how, features, labels[:300], n_valid, labels[300:], order)
+    values = np.concatenate(scaled(features, 300))
+    valid, test = np.arange(200, 300), np.arange(300, 500)
 
-    def machine(penalty, members):
-        fitted = LinearSVC(C=penalty, dual=False, tol=1e-10).fit(values[members], labels[members])
-        return lambda some: 100 * np.mean(fitted.predict(np.asarray(some.values)) != np.asarray(some.labels))
+    def error(penalty, members, of):
+        machine = LinearSVC(C=penalty, dual=False, tol=1e-10).fit(values[members], labels[members])
+        return 100 * np.mean(machine.predict(values[of]) != labels[of])
 
-    for n in how.n_labels:
-        each = [machine(penalty, order[:n]) for penalty in how.inverse_penalties]
-        valid = [one(Coded(values[-n_valid:], labels[-n_valid:])) for one in each]
-        best = int(np.argmin(valid))
-        np.testing.assert_allclose(tried[f"valid_error_percent_{n}_labels"], valid)
-        assert found[f"inverse_penalty_{n}_labels"] == how.inverse_penalties[best]
-        np.testing.assert_allclose(found[f"test_error_percent_{n}_labels"], each[best](test))
-    last = machine(how.inverse_penalties[best], np.arange(300))
-    np.testing.assert_allclose(found["test_error_percent_all_labels"], last(test))
+    seen = {"30_labels": order[:30], "90_labels": order, "all_labels": np.arange(200)}
+    for name, members in seen.items():
+        each = [error(penalty, members, valid) for penalty in how.inverse_penalties]
+        np.testing.assert_allclose(tried[f"valid_error_percent_{name}"], each)
+        best = how.inverse_penalties[int(np.argmin(each))]
+        assert found[f"inverse_penalty_{name}"] == best
+        members = np.arange(300) if name == "all_labels" else members
+        np.testing.assert_allclose(found[f"test_error_percent_{name}"], error(best, members, test))
 
 
 def test_features_that_are_no_numbers_have_no_errors():
-    cases = overlapping()
-    broken = cases._replace(values=cases.values.at[3, 2].set(np.nan))
-    found, _ = assess(SupportVectors((30,), True, (1.0,)), broken, 100, cases, np.arange(30))
-    assert np.isnan([v for name, v in found.items() if "error" in name]).all() and len(found) == 4
+    (features, labels), how = overlapping(), SupportVectors((30,), True, (1.0,))
+    labels = np.asarray(labels)
+    broken = features.at[3, 2].set(np.nan)
+    found, _ = assess(how, broken, labels[:200], 50, labels[200:], np.arange(30))
+    assert np.isnan([found[f"test_error_percent_{name}_labels"] for name in (30, "all")]).all()
 
 
 def test_features_are_scaled_by_one_number():

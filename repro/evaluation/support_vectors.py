@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Annotated, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ import optax
 from jaxtyping import Array, Float, Int
 from pydantic import Field
 
+from repro.training.compiling import jitted
 from repro.typed import Count, Positive, choice
 
 MEMORY = 10  # pairs of steps and slopes that the curvature is known from
@@ -21,16 +23,16 @@ ALONG = 8  # Newton steps along a line: the objective there is a chain of parabo
 @choice
 class SupportVectors:
     """How features are judged: by linear machines that have learnt from so many labels, as many of each class.
-    The penalty is chosen by the errors on the validation cases; with all training cases, these included, it
-    is the one that was chosen with the most of the other labels.
+    The penalty is chosen by the errors on the validation cases; where these are to be learnt from too, they
+    are once it is chosen.
     """
 
     n_labels: Annotated[tuple[Count, ...], Field(min_length=1)] = (1000, 2000, 3000, 5000)
     all_labels: bool = True  # and from all training cases
     # C of scikit-learn, to choose from: the larger, the weaker the penalty
-    inverse_penalties: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.3, 1, 3, 10, 30)
-    close: Positive = 1e-3  # share of the slope at the start that may be left when a machine has learnt
-    n_iterations: Count = 300  # at most
+    inverse_penalties: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 3, 10, 30, 100)
+    close: Positive = 1e-5  # share of the slope at the start that may be left when a machine has learnt
+    n_iterations: Count = 1000  # at most
 
     def __post_init__(self) -> None:
         """Refuse numbers of labels, and penalties to choose from, that do not rise.
@@ -156,7 +158,6 @@ class Coded(NamedTuple):
     labels: Int[Array, " N"]
 
 
-@partial(jax.jit, static_argnames="n_train")
 def scaled(features: Float[Array, "N C"], n_train: int) -> tuple[Float[Array, "T C"], Float[Array, "M C"]]:
     """Features of the first so many cases, which are learnt from, and of the rest, moved and scaled by one
     number, so that the former have mean zero and a mean squared length of 1: then a penalty means about the
@@ -169,7 +170,6 @@ def scaled(features: Float[Array, "N C"], n_train: int) -> tuple[Float[Array, "T
     return (train - mean[None]) / length, (test - mean[None]) / length
 
 
-@partial(jax.jit, static_argnames=("how", "n_classes"))
 def learn(
     how: SupportVectors, cases: Coded, n: Int[Array, ""], penalties: Float[Array, " P"], n_classes: int
 ) -> Plane:
@@ -182,36 +182,57 @@ def learn(
     return jax.vmap(of_penalty)(penalties[:, None] * seen[None])
 
 
-@jax.jit
 def errors(planes: Plane, cases: Coded) -> Float[Array, " P"]:
     """Per cent misclassified, for each penalty."""
     return jax.vmap(error_percent, (0, None, None))(planes, *cases)
 
 
+class Programs(NamedTuple):
+    """What is compiled once for the features of all seeds."""
+
+    scaled: Callable  # features
+    learn: Callable  # cases, n, penalties
+    errors: Callable  # planes, cases
+
+
+@lru_cache(maxsize=1)
+def programs(how: SupportVectors, n_train: int, n_classes: int) -> Programs:
+    """Of features of which the first so many are learnt from."""
+    fit = jitted(partial(learn, how, n_classes=n_classes))
+    return Programs(jitted(partial(scaled, n_train=n_train)), fit, jitted(errors))
+
+
 def assess(
-    how: SupportVectors, train: Coded, n_valid: int, test: Coded, drawn: Int[np.ndarray, " n"]
+    how: SupportVectors,
+    features: Float[Array, "N C"],
+    labels: Int[np.ndarray, " T"],
+    n_valid: int,
+    test_labels: Int[np.ndarray, " M"],
+    drawn: Int[np.ndarray, " n"],
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Errors by name and what was chosen, and the errors of all that it was chosen from; NaN if a feature is
-    not a number. The last so many of the training cases are for validation, the labels
-    of those drawn may be seen, the first so many of them, as often as another number is asked for.
+    not a number. Features are those of the training cases, of which the last so many are for validation,
+    then those of the test cases. Of those drawn the labels may be seen: of the first so many of them, as
+    often as another number is asked for.
     """
-    n_classes, dtype = int(train.labels.max()) + 1, train.values.dtype
-    names = [f"{n}_labels" for n in how.n_labels] + ["all_labels"] * how.all_labels
-    right = 0.0 if bool(jnp.isfinite(train.values).all()) else np.nan
-    seen = Coded(train.values[drawn], train.labels[drawn])
-    valid = Coded(train.values[-n_valid:], train.labels[-n_valid:])
-    fit = partial(learn, how, n_classes=n_classes)
-    found, tried, best = {}, {}, 0
-    for n, name in zip(how.n_labels, names, strict=False):
-        planes = fit(seen, jnp.int32(n), jnp.asarray(how.inverse_penalties, dtype))
-        of_valid = right + np.asarray(errors(planes, valid))
+    run = programs(how, len(labels), int(labels.max()) + 1)
+    values, test_values = run.scaled(features)
+    train, test = Coded(values, jnp.asarray(labels)), Coded(test_values, jnp.asarray(test_labels))
+    right = 0.0 if bool(jnp.isfinite(values).all()) else np.nan
+    seen = Coded(values[drawn], train.labels[drawn])
+    valid = Coded(values[-n_valid:], train.labels[-n_valid:])
+    found, tried = {}, {}
+    asked = [(f"{n}_labels", seen, n, n) for n in how.n_labels]
+    asked += [("all_labels", train, len(labels) - n_valid, len(labels))] * how.all_labels
+    for name, cases, n, n_in_all in asked:
+        planes = run.learn(cases, jnp.int32(n), jnp.asarray(how.inverse_penalties, values.dtype))
+        of_valid = right + np.asarray(run.errors(planes, valid))
         best = int(of_valid.argmin())  # of equals the strongest penalty
-        found[f"test_error_percent_{name}"] = right + float(errors(planes, test)[best])
-        found[f"valid_error_percent_{name}"] = float(of_valid[best])
-        found[f"inverse_penalty_{name}"] = how.inverse_penalties[best]
+        chosen = how.inverse_penalties[best]
+        if n_in_all > n:
+            planes = run.learn(cases, jnp.int32(n_in_all), jnp.asarray([chosen], values.dtype))
+        of_test = np.resize(run.errors(planes, test), len(of_valid))
+        found[f"test_error_percent_{name}"] = right + float(of_test[best])
+        found |= {f"valid_error_percent_{name}": float(of_valid[best]), f"inverse_penalty_{name}": chosen}
         tried[f"valid_error_percent_{name}"] = of_valid.tolist()
-    if how.all_labels:
-        chosen = jnp.asarray(how.inverse_penalties[best : best + 1], dtype)
-        planes = fit(train, jnp.int32(len(train.labels)), chosen)
-        found["test_error_percent_all_labels"] = right + float(errors(planes, test)[0])
     return found, tried

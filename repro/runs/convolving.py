@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 from repro.data.dataset import Cases, Dataset, check_classes
 from repro.errors import UserError
 from repro.evaluation.classification import balanced
-from repro.evaluation.support_vectors import Coded, assess, scaled
+from repro.evaluation.support_vectors import assess
 from repro.models.convolutional_network import ConvolutionalNetwork, logits, random_network
 from repro.models.convolutional_rbm import (
     ConvolutionalRBM,
@@ -46,7 +46,7 @@ from repro.training.convolutional import (
     ConvolutionalPretraining,
     Setting,
     Shape,
-    pooled_features,
+    pooled_of_each,
     pretrain_convolutional,
 )
 from repro.training.convolutional_network import NetworkSetting, network_trainer
@@ -223,10 +223,10 @@ def _of_stack(
 ) -> Learnt:
     """The features and bases of machines, however they came to be, with leading axis S."""
     units = _units(layers, data)
+    features = jitted(partial(pooled_of_each, units, image, AT_A_TIME))
 
     def encode(i, inputs):
-        alone = jax.tree.map(lambda x: x[i : i + 1], stack)
-        return jnp.concatenate(pooled_features(units, alone, inputs, image), axis=2)[0]
+        return jnp.concatenate(features(jax.tree.map(lambda x: x[i], stack), inputs), axis=1)
 
     shown = jitted(jax.vmap(partial(in_pixels, units)))(stack)
     bases = {f"bases_layer{i}": _shaded(np.asarray(x)[:, :, 0]) for i, x in enumerate(shown, 1)}
@@ -291,18 +291,16 @@ def draw(n_labels: int, data: Dataset, key: Key[Array, ""]) -> Int[np.ndarray, "
 def judge(
     config: Convolution, data: Dataset, keys: Key[Array, " S"], learnt: Learnt
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Scores of the features of each seed in turn: those of all cases take much memory."""
+    """Scores of the features of each seed in turn, for those of all cases take much memory."""
     how, train = config.judged, data.full_train
     assert how is not None
     seen = [draw(max(how.n_labels), data, key) for key in keys]
     inputs = jax.device_put(np.concatenate([np.asarray(train.inputs), np.asarray(data.test.inputs)]))
-    labels = [jnp.asarray(cases.labels) for cases in (train, data.test)]
-    found = []
-    for i, of_seed in enumerate(seen):
-        with jax.default_matmul_precision("highest"):
-            values = scaled(learnt.encode(i, inputs), len(train.labels))
-            known, test = (Coded(*each) for each in zip(values, labels, strict=True))
-            found.append(assess(how, known, len(data.valid.labels), test, of_seed))
+    labels = train.labels, len(data.valid.labels), data.test.labels
+    with jax.default_matmul_precision("highest"):
+        found = [
+            assess(how, learnt.encode(i, inputs), *labels, of_seed) for i, of_seed in enumerate(seen)
+        ]
     scores, tried = (
         {name: np.array([of_seed[name] for of_seed in each]) for name in each[0]}
         for each in zip(*found, strict=True)

@@ -289,14 +289,25 @@ def pooled_features(
     image: Shape,
     at_a_time: int = AT_A_TIME,
 ) -> tuple[Float[Array, "S N _"], ...]:
+    """Means of the pooling units of each layer for every case, under stacks with leading axis S; see
+    `pooled_of_each`.
+    """
+    features = partial(pooled_of_each, units, image, at_a_time)
+    return jitted(over_seeds(features, (0, None if images.ndim == 2 else 0)))(stack, images)
+
+
+def pooled_of_each(
+    units: tuple[PooledUnits, ...],
+    image: Shape,
+    at_a_time: int,
+    stack: Stack,
+    images: Float[Array, "N V"],
+) -> tuple[Float[Array, "N _"], ...]:
     """Means of the pooling units of each layer for every case, an image of this shape in a row: bases, rows
-    and columns in a row too; under stacks with leading axis S, of so many cases of each at a time.
+    and columns in a row too; of so many cases at a time.
     """
 
-    def features(stack, cases):
-        def of_case(case):
-            return tuple(layer.ravel() for layer in pooled(units, stack, case.reshape(image)))
+    def of_case(case):
+        return tuple(layer.ravel() for layer in pooled(units, stack, case.reshape(image)))
 
-        return of_each(of_case, cases, at_a_time)
-
-    return jitted(over_seeds(features, (0, None if images.ndim == 2 else 0)))(stack, images)
+    return of_each(of_case, images, at_a_time)
