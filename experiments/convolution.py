@@ -1,9 +1,40 @@
-"""Are convolution and pooling hard to integrate into machines that learn without labels?
+"""Are convolution and pooling hard to integrate into machines that learn without labels? "The use of
+convolution is something that's fairly difficult to integrate into these models; probabilistic max pooling …
+it's still extremely hard to train these models".
 
-Claim       "The use of convolution is something that's fairly difficult to integrate into these models;
-            probabilistic max pooling ... it's still extremely hard to train these models": a convolutional deep
-            belief network [lee2009convolutional] in settings drawn at random, beside a supervised convolutional
-            network of the same shape in as many.
+Claim       A convolutional deep belief network [lee2009convolutional] comes to its published errors in few of 20
+            settings that are drawn at random, a supervised convolutional network of the same shape in most of
+            as many. Beside both: whether its filters need be learnt, and what an RBM without convolutions gives.
+Draws       A seed draws the setting, the start and the labelled digits, as many of each class, out of the 50,000
+            that are not for validation; the first 1,000 of them are those of 1,000 labels. Features are learnt
+            from all 60,000 images.
+Deviations  100. The second layer has filters of 6 x 6: those of 12 x 12 do not fit on a first layer pooled to
+                8 x 8. Of an odd number of rows the last is cut, so that blocks tile the rest.
+            101. Both layers have one setting. Of its values the paper gives none: those of `published` were
+                chosen here, see Tuning.
+            102. The support vector machines are linear, one class against the rest, with squared hinges, and
+                features are scaled by one number; the paper does not say which it had. Their penalty is chosen
+                on 10,000 validation digits, whatever these labels cost.
+            103. Ranges are a decade or two about what Hinton's guide [hinton2012guide] and the authors' later
+                program [lee2011code] have: rate .005 to .5, sparsity .002 to .1, decay .00001 to .01, momentum
+                .5 to .9, 3 to 30 epochs; of the network rate .001 to .1, decay .000001 to .01, momentum .5 to
+                .9, dropout of 0 to .5 of the units below the output, 3 to 30 epochs of 60,000 digits, or of
+                10,000 where there are fewer labels, each of these several times.
+            104. The network's setting is drawn once for all numbers of labels, and its rate falls to 0 in a
+                straight line; nothing is chosen on validation digits, neither its length nor its setting.
+            105. Random filters are not drawn at the scale at which machines start, where every unit is as
+                good as off, but so that what they receive has a standard deviation of 4 about a mean of -8: of
+                16 such pairs that with the fewest errors on validation digits.
+            106. The RBM has 2,600 hidden units, as many as both convolutional layers have pooling units, and
+                the schedule of 2006.
+Tuning      Of the machine, on 10,000 validation digits, the first layer alone after 3 or 6 epochs, one draw of
+            1,000 and 5,000 labels: rate .02 to .3, sparsity .002 to .06, decay .01 to .00001, 13 settings. With
+            the decay and sparsity of the authors' program, whose filters are scaled by 25 [lee2011code], bases
+            stay blurred; with a decay of .0001 and a sparsity of .01 to .04 they are strokes, and errors differ
+            little. Filters scaled by a half or two, biases moved by two, features of unit length and
+            kernels were tried too: none of them halves the error, as it would have to be.
+            Ranges of 103 were fixed before any of these settings was drawn.
+Run         repro run convolution --profile paper
 """
 
 from __future__ import annotations
@@ -13,6 +44,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from repro import reference
 from repro.evaluation.support_vectors import SupportVectors
 from repro.report.verdicts import Claim, Condition, Evidence, Measured, combine
 from repro.runs.config import (
@@ -21,7 +53,6 @@ from repro.runs.config import (
     MachineSettings,
     NetworkSettings,
     OneRBM,
-    PooledFilters,
     Pretrained,
     RandomFilters,
 )
@@ -31,7 +62,9 @@ from repro.training.greedy import Pretraining
 from repro.training.ranges import Evenly, Logarithmically
 
 SEEDS = 20
-HOW = ConvolutionalLearning(learning_rate=0.1, sparsity=0.02, weight_decay=1e-4, n_epochs=10)
+ERROR = "test_error_percent"
+NUMBERS = {"1000_labels": 0.5, "all_labels": 0.2}  # how far from the published error, in points
+HOW = ConvolutionalLearning(learning_rate=0.1, sparsity=0.04, weight_decay=1e-4, n_epochs=10)
 OF_FACES = replace(HOW, learning_rate=0.01, weight_decay=0.01)
 
 
@@ -94,16 +127,65 @@ def quick(config):
     return replace(config, drawn=drawn, judged=SupportVectors(n_labels=FEW))
 
 
-EXPECTED = {}
+# test errors of the quick profile in per cent, where those of eight seeds came out with room
+EXPECTED = {
+    "published": (4, 20),
+}
 
 EXPERIMENT = Experiment(
     name="convolution",
-    claim="Convolutional belief networks reach their published errors in few settings, supervised ones in most",
+    claim="Convolutional deep belief networks come to their published errors in few settings",
     artefact="claim C8",
     variants=VARIANTS,
     quick=quick,
-    expected=EXPECTED,
+    expected={(variant, f"{ERROR}_1000_labels"): limits for variant, limits in EXPECTED.items()},
     seeds={"quick": 2, "paper": SEEDS},
-    scores=("test_error_percent_1000_labels", "test_error_percent_all_labels"),
+    scores=tuple(f"{ERROR}_{labels}" for labels in NUMBERS),
+    figures=("fig_convolution",),
     claims=("C8",),
+)
+
+
+def published(labels: str) -> float:
+    """The error in print, in per cent."""
+    table = reference.table("published.csv")
+    [value] = table[(table.experiment == "convolution") & (table.metric == f"{ERROR}_{labels}")].value
+    return float(value)
+
+
+def working(evidence: Evidence, variant: str) -> Measured:
+    """For each setting 100 if it comes to the published errors, or as near as is asked for, else 0: the mean is
+    the per cent of settings that do.
+    """
+    errors = (evidence.score("convolution", variant, f"{ERROR}_{labels}", SEEDS) for labels in NUMBERS)
+    limits = [published(labels) + room for labels, room in NUMBERS.items()]
+
+    def of_settings(*errors: np.ndarray) -> np.ndarray:
+        return 100.0 * np.all([each <= limit for each, limit in zip(errors, limits, strict=True)], axis=0)
+
+    return combine(of_settings, *errors)
+
+
+def hard(evidence: Evidence) -> Iterator[Condition]:
+    """C8, upheld."""
+    yield Condition("per cent of the machine's settings that work", working(evidence, "settings"), high=50)
+    yield Condition("per cent of the network's settings that work", working(evidence, "network"), low=90)
+
+
+def easy(evidence: Evidence) -> Iterator[Condition]:
+    """C8, refuted."""
+    yield Condition("per cent of the machine's settings that work", working(evidence, "settings"), low=80)
+
+
+CLAIMS = (
+    Claim(
+        key="C8",
+        statement="Convolution and pooling are hard to integrate into machines that learn without labels",
+        upheld_if=f"of {SEEDS} settings drawn at random fewer than 50 % come to the published errors of a "
+        "convolutional deep belief network on MNIST, within half a point with 1,000 labels and within .2 with "
+        "all, while of as many of a supervised convolutional network more than 90 % do",
+        refuted_if="more than 80 % of the former do",
+        upholding=hard,
+        refuting=easy,
+    ),
 )
