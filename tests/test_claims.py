@@ -305,7 +305,7 @@ def test_what_many_variants_lack_is_said_once():
 def test_experiments_name_claims_that_there_are_and_claims_are_in_order():
     assert {key for experiment in EXPERIMENTS.values() for key in experiment.claims} <= set(CLAIM)
     keys = [key for key in CLAIM if not key.startswith("C3")]
-    first = ["C1", "C1b", "C2", "C2a", "C2b", "C4", "C5", "C6", "C6b", "C7"]
+    first = ["C1", "C1b", "C2", "C2a", "C2b", "C4", "C5", "C6", "C6b", "C7", "C8"]
     assert keys == [*first, "C9", "C10", "C11", "C12", "C13", "C14"]
 
 

@@ -1,4 +1,4 @@
-"""Features of convolutional machines, support vector machines on them, and networks, against other libraries."""
+"""Features of convolutional machines, support vector machines on them, and networks, by other libraries."""
 
 from dataclasses import fields, replace
 from functools import partial
@@ -9,7 +9,9 @@ import jax.random as jr
 import numpy as np
 import pytest
 import scipy.signal
-from made_frames import EXPERIMENTS
+from conftest import load_few
+from made_frames import EXPERIMENTS, evidence, frame, record
+from matplotlib.text import Text
 from pydantic import ValidationError
 from refusal import refused
 from several import made_up
@@ -17,18 +19,25 @@ from sklearn.svm import LinearSVC
 from stepping import one_step
 from tiny import QUIET
 
+import repro.data
+from experiments import all_claims
 from experiments.convolution import VARIANTS
+from paper_figures import fig_convolution
+from repro.errors import RecordsMissingError
 from repro.evaluation.support_vectors import Coded, SupportVectors, assess, one_against_rest, scaled
 from repro.models.convolutional_network import (
-    ConvolutionalNetwork,
     features,
     logits,
     random_network,
     thinning,
 )
+from repro.report.frame import read
+from repro.report.verdicts import verdict
 from repro.runs.config import Convolution, ConvolutionalNetworks, MachineSettings, OneRBM, RandomFilters
-from repro.runs.convolving import draw, random_machines, settings_of
-from repro.training.convolutional import ConvolutionalLayer
+from repro.runs.convolving import draw, image_of, random_machines, settings_of
+from repro.runs.programs import PROGRAMS
+from repro.runs.run import Request, requested, run
+from repro.training.convolutional import ConvolutionalLayer, ConvolutionalLearning, ConvolutionalPretraining
 from repro.training.convolutional_network import NetworkSetting, network_trainer
 from repro.training.fit import fit
 from repro.training.flops import convolutional_backprop_flops, convolutional_stack_flops, multiply_adds
@@ -130,9 +139,11 @@ def test_features_are_scaled_by_one_number():
     train, test = scaled(jnp.asarray(values), 30)
     np.testing.assert_allclose(train.mean(0), 0, atol=1e-12)
     np.testing.assert_allclose((train**2).sum(1).mean(), 1, rtol=1e-12)
-    np.testing.assert_allclose(test[3] - train[5], (values[33] - values[5]) * (train[1, 0] - train[0, 0]) / (
-        values[1, 0] - values[0, 0]
-    ), **EXACT)
+    np.testing.assert_allclose(
+        test[3] - train[5],
+        (values[33] - values[5]) * (train[1, 0] - train[0, 0]) / (values[1, 0] - values[0, 0]),
+        **EXACT,
+    )
 
 
 # --- networks -------------------------------------------------------------------------------------------
@@ -171,7 +182,9 @@ def test_a_network_pools_the_largest_of_what_filters_give():
 
 def labelled(n=40):
     random = np.random.default_rng(5)
-    return Labelled(jnp.asarray(random.normal(size=(n, 49))), jnp.asarray(random.integers(4, size=n), jnp.int32))
+    return Labelled(
+        jnp.asarray(random.normal(size=(n, 49))), jnp.asarray(random.integers(4, size=n), jnp.int32)
+    )
 
 
 def setting(*rows):
@@ -184,18 +197,22 @@ def test_updates_of_a_network_are_those_written_out():
     one = jax.tree.map(lambda x: x[0], setting((0.2, 0.1, 0.6, 0.0, 4)))
     state = trainer.init(jr.key(0), (of, one), cases)
 
+    @jax.jit
+    @jax.value_and_grad
     def loss(params):
         found = jnp.stack([logits(params, (2, 1), image.reshape(IMAGE)) for image in cases.inputs])
         return -jnp.mean(jax.nn.log_softmax(found)[jnp.arange(6), cases.labels])
 
-    velocity = jax.tree.map(jnp.zeros_like, of)
+    update, velocity = jax.jit(partial(one_step, trainer)), jax.tree.map(jnp.zeros_like, of)
     for n in range(6):
-        value, slope = jax.value_and_grad(loss)(of)
+        value, slope = loss(of)
         slope = jax.tree.map(lambda x, w: x + (0.1 * w if w.ndim > 1 else 0), slope, of)
         rate = 0.2 * max(0, 1 - n / 4)
-        velocity = jax.tree.map(lambda v, x, rate=rate: (0.6 * v - rate * x) * float(rate > 0), velocity, slope)
+        velocity = jax.tree.map(
+            lambda v, x, rate=rate: (0.6 * v - rate * x) * float(rate > 0), velocity, slope
+        )
         of = jax.tree.map(jnp.add, of, velocity)
-        state, info = one_step(trainer, jr.key(n), state, cases, n)
+        state, info = update(jr.key(n), state, cases, n)
         np.testing.assert_allclose(info["loss"], value, **EXACT)
         jax.tree.map(partial(np.testing.assert_allclose, **EXACT), state.params, of)
 
@@ -208,7 +225,9 @@ def test_networks_side_by_side_are_each_alone_after_its_own_epochs():
     for i, (row, n) in enumerate(zip(rows, (2, 3), strict=True)):
         start = jax.tree.map(lambda x: x[None], network()), setting(row)
         alone = fit(keys[i : i + 1], trainer, start, cases, n_epochs=n, batch_size=10)
-        for ours, theirs in zip(*map(jax.tree.leaves, (beside.state.params, alone.state.params)), strict=True):
+        for ours, theirs in zip(
+            *map(jax.tree.leaves, (beside.state.params, alone.state.params)), strict=True
+        ):
             np.testing.assert_allclose(ours[i], theirs[0], **EXACT)
 
 
@@ -225,12 +244,18 @@ def test_random_filters_receive_what_is_asked(single_precision):
     machines = random_machines(jr.key(0), how, images)
     x = np.asarray(images)[:, :, :8, :8]  # whole blocks
     for machine, block in zip(machines, (2, 1), strict=True):
-        received = np.array(
-            [
-                [sum(map(partial(scipy.signal.correlate2d, mode="valid"), case, base)) for base in machine.filters]
-                for case in x
-            ]
-        ) + np.asarray(machine.hidden_bias)[None, :, None, None]
+        received = (
+            np.array(
+                [
+                    [
+                        sum(map(partial(scipy.signal.correlate2d, mode="valid"), case, base))
+                        for base in machine.filters
+                    ]
+                    for case in x
+                ]
+            )
+            + np.asarray(machine.hidden_bias)[None, :, None, None]
+        )
         np.testing.assert_allclose(received.std((0, 2, 3)), 3.0, rtol=1e-4)
         np.testing.assert_allclose(received.mean((0, 2, 3)), -4.5, rtol=1e-4)
         n, k, down, across = received.shape
@@ -250,3 +275,162 @@ def test_operations_are_those_counted_by_hand():
     learning = 2 * 5 * (3 * first + 2 * second)  # up, down, up, and a product for each phase
     assert convolutional_stack_flops(each, 10, [3, 2]) == 10 * (learning + 2 * first)
     assert convolutional_backprop_flops(each, 400, 10) == 20 * (2 * first + 3 * second + 3 * 400)
+
+
+# --- whole runs -----------------------------------------------------------------------------------------
+
+FEW = (10, 20)
+
+
+def small(config):
+    """A hundred cases, three bases, and two or three epochs."""
+    how = {"n_labels": FEW, "inverse_penalties": (1, 100)}
+    if isinstance(config, ConvolutionalNetworks):
+        layers = tuple(replace(layer, n_bases=3) for layer in config.layers)
+        lengths = replace(config.drawn, n_epochs=Logarithmically(1, 3))
+        return replace(config, layers=layers, drawn=lengths, n_labels=FEW, shown=40, batch_size=20)
+    config = replace(config, judged=SupportVectors(**how))
+    if isinstance(config.features, RandomFilters):
+        return replace(config, features=replace(config.features, layers=of_three(), n_cases=30))
+    lengths = replace(config.drawn, n_epochs=Logarithmically(1, 3))
+    return replace(config, features=ConvolutionalPretraining(of_three()), drawn=lengths)
+
+
+def of_three():
+    learning = ConvolutionalLearning(batch_size=20)
+    return tuple(ConvolutionalLayer(3, side, learning=learning) for side in (12, 6))
+
+
+TINY = replace(EXPERIMENTS["convolution"], quick=small, expected={})
+ONLY = ("settings", "random-filters", "network")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_few("mnist")
+
+
+@pytest.fixture(scope="module")
+def results(digits, tmp_path_factory):
+    """Two seeds, one after the other."""
+    folder = tmp_path_factory.mktemp("results")
+    with jax.enable_x64(False), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repro.data, "load", lambda *_, **__: digits)
+        run(TINY, Request(seeds=2, only=ONLY, results=folder), QUIET)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def records(results):
+    """By variant and seed."""
+    return {(r.variant, r.seed): r for r in read(results, "quick").records.values()}
+
+
+@pytest.mark.parametrize("variant", ["settings", "network"])
+def test_side_by_side_or_alone_a_seed_is_the_same(digits, records, variant):
+    config = small(VARIANTS[variant])
+    with jax.enable_x64(False):
+        beside = PROGRAMS[type(config)](config, digits, jax.vmap(jr.key)(np.arange(2)))
+    n_epochs = beside.metrics["n_epochs"]
+    assert len({*n_epochs}) == 2 and len({*beside.metrics["learning_rate"]}) == 2
+    for i in (0, 1):
+        alone, loss = records[variant, i], [name for name in beside.curves if "rec" in name or "loss" in name]
+        assert len(loss) == len({"settings": (1, 2), "network": (*FEW, "all")}[variant])
+        for name in loss:
+            assert len(alone.curves[name]) == n_epochs[i]
+            np.testing.assert_allclose(beside.curves[name][i], alone.curves[name], rtol=1e-4)
+        for name in ("learning_rate", "momentum", "n_epochs", "flops"):
+            np.testing.assert_allclose(beside.metrics[name][i], alone.metrics[name], rtol=1e-6)
+        for name, bases in beside.arrays.items():
+            assert bases.dtype == np.int8 and np.abs(bases[i]).max(axis=(1, 2)).min() == 127, name
+
+
+def test_labels_are_drawn_by_the_seed_the_fewer_among_the_more(digits):
+    first, again, other = (draw(FEW[-1], digits, jr.key(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert {*first} != {*other} and len({*first}) == FEW[-1]
+    for n in FEW:
+        assert np.all(np.bincount(digits.train.labels[first[:n]]) == n // 10)
+
+
+def test_the_frame_says_what_was_run(results, records):
+    runs = read(results, "quick").runs.set_index(["variant", "seed"])
+    machine, network = runs.loc["settings", 0], runs.loc["network", 0]
+    n_epochs = records["settings", 0].metrics["n_epochs"]
+    assert (machine.kind, machine.features, machine.widths) == ("convolution", "convolutional", "3-3")
+    assert (machine.pretraining, machine.pretraining_epochs) == ("drawn", 2 * n_epochs)
+    assert (network.kind, network.start, network.widths) == ("convolutional networks", "he", "3-3")
+    assert runs.loc["random-filters", 1].features == "random filters"
+
+
+def test_an_accelerator_takes_products_that_are_exact_enough():
+    machine, network, filters = (
+        requested(VARIANTS[name], Request(), True) for name in ONLY[:1] + ONLY[:0:-1]
+    )
+    assert (machine.precision, network.precision, filters.precision) == (
+        "tensorfloat32",
+        "highest",
+        "highest",
+    )
+
+
+def test_the_figure_shows_every_setting_and_the_bases(results, records):
+    figure = fig_convolution.draw(read(results, "quick"))
+    bases, outcomes = figure.axes[:2], figure.axes[2:]
+    assert [axes.images[0].get_array().shape for axes in bases] == [(12, 38), (23, 71)]
+    for axes, labels in zip(outcomes, ("1000_labels", "all_labels"), strict=True):
+        for place, variant in ((0, "settings"), (1, "network")):
+            [line] = [line for line in axes.get_lines() if line.get_gid() == f"{labels} {place}"]
+            own = [records[variant, i].metrics.get(f"test_error_percent_{labels}") for i in (0, 1)]
+            np.testing.assert_allclose(line.get_xdata(), sorted(x for x in own if x is not None))
+    words = [text.get_text() for text in figure.findobj(Text)]
+    assert "0 of 2" in words and "MNIST: second layer" in words
+    with pytest.raises(RecordsMissingError, match="run `repro run convolution --profile paper"):
+        fig_convolution.draw(frame())
+
+
+def test_what_cannot_be_learnt_from_or_drawn_is_refused():
+    with pytest.raises(ValidationError, match="drawn: leave it out, rbm features have no such settings"):
+        Convolution("mnist", OneRBM(), RANGES)
+    with pytest.raises(ValidationError, match="shown: 100 cases in an epoch are fewer than 5000 labels"):
+        replace(VARIANTS["network"], shown=100)
+    for name in ("n_labels", "inverse_penalties"):
+        with pytest.raises(ValidationError, match=f"{name} must rise"):
+            SupportVectors(**{name: (3, 1)})
+    refused("data: x has no square images: name mnist", image_of, made_up("x", n_pixels=15))
+
+
+# --- the claim ------------------------------------------------------------------------------------------
+
+CLAIM = next(claim for claim in all_claims() if claim.key == "C8")
+WORKS, FAILS, HALF = (3.1, 1.0), (3.2, 1.0), (3.1, 1.1)  # test errors with 1,000 and with all labels
+
+
+def judged(machine, network):
+    """The evidence of settings with these errors."""
+    found = []
+    for variant, errors in (("settings", machine), ("network", network)):
+        for seed, pair in enumerate(errors):
+            names = (f"test_error_percent_{labels}" for labels in ("1000_labels", "all_labels"))
+            scores = dict(zip(names, pair, strict=True))
+            found.append(record("convolution", variant, VARIANTS[variant], scores, seed=seed))
+    return evidence(*found)
+
+
+@pytest.mark.parametrize(
+    ("machine", "network", "ruling"),
+    [
+        ([FAILS] * 20, [WORKS] * 20, "UPHELD"),
+        ([HALF] * 20, [WORKS] * 20, "UPHELD"),
+        ([WORKS] * 3 + [FAILS] * 17, [WORKS] * 20, "UPHELD"),
+        ([WORKS] * 10 + [FAILS] * 10, [WORKS] * 20, "OPEN"),
+        ([FAILS] * 20, [WORKS] * 15 + [HALF] * 5, "OPEN"),
+        ([FAILS] * 19, [WORKS] * 20, "OPEN"),
+        ([(np.nan, np.nan)] * 20, [WORKS] * 20, "UPHELD"),
+        ([WORKS] * 20, [WORKS] * 20, "REFUTED"),
+        ([WORKS] * 20, [], "REFUTED"),
+    ],
+    ids=str,
+)
+def test_c8_by_its_criteria(machine, network, ruling):
+    assert verdict(CLAIM, judged(machine, network)) == ruling

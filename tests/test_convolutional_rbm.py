@@ -499,7 +499,9 @@ def test_an_upper_layer_learns_from_the_pooling_means_of_the_one_below():
     upper = fit(key_fit, trainer, start, features[0], n_epochs=2, batch_size=20).state.params
     jax.tree.map(partial(np.testing.assert_allclose, **EXACT), found.stack[1], upper)
     chosen = tuple(
-        jax.tree.map(lambda x: jnp.stack([x, x // 2 if x.dtype == jnp.int32 else 0.5 * x]), layer.learning.setting())
+        jax.tree.map(
+            lambda x: jnp.stack([x, x // 2 if x.dtype == jnp.int32 else 0.5 * x]), layer.learning.setting()
+        )
         for layer in LAYERS
     )
     again = pretrain_convolutional(keys, config, inputs, image, settings=chosen)

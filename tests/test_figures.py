@@ -48,6 +48,7 @@ ELSEWHERE = (
     "fig_answer",
     "fig_bound",
     "fig_by_hand",
+    "fig_convolution",
     "fig_densities",
     "fig_eras",
     "fig_scaling",

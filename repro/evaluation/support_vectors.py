@@ -22,9 +22,9 @@ ALONG = 8  # Newton steps along a line: the objective there is a chain of parabo
 
 @choice
 class SupportVectors:
-    """How features are judged: by linear machines that have learnt from so many labels, as many of each class.
-    The penalty is chosen by the errors on the validation cases; where these are to be learnt from too, they
-    are once it is chosen.
+    """How features are judged: by linear machines that have learnt from so many labels, as many of each
+    class. The penalty is chosen by the errors on the validation cases; where these are to be learnt from too,
+    they are once it is chosen.
     """
 
     n_labels: Annotated[tuple[Count, ...], Field(min_length=1)] = (1000, 2000, 3000, 5000)
@@ -142,9 +142,7 @@ def one_against_rest(
     return jax.vmap(alone)(signs)
 
 
-def error_percent(
-    planes: Plane, features: Float[Array, "M C"], labels: Int[Array, " M"]
-) -> Float[Array, ""]:
+def error_percent(planes: Plane, features: Float[Array, "M C"], labels: Int[Array, " M"]) -> Float[Array, ""]:
     """Per cent of cases that another machine than that of their class claims most."""
     outputs = features @ planes.weights.T + planes.bias[None]
     found = jnp.argmax(outputs, axis=1).astype(labels.dtype)

@@ -42,7 +42,9 @@ class ConvolutionalNetwork(NamedTuple):
 def features(
     layers: tuple[Filters, ...], blocks: Sequence[int], v: Float[Array, "C Y X"]
 ) -> Float[Array, " H"]:
-    """The units of the uppermost layer: rectified, pooled in blocks with these sides, images cropped to them."""
+    """The units of the uppermost layer, rectified; each layer is pooled in blocks with one of these sides, and
+    images are cropped to them.
+    """
     for (weights, bias), side in zip(layers, blocks, strict=True):
         x = filtered(weights, cropped(side, weights.shape[2:], v)) + bias[:, None, None]
         v = jax.nn.relu(largest_of_blocks(side, x))

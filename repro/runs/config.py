@@ -926,7 +926,9 @@ class ConvolutionalNetworks:
             ValueError: naming the field.
         """
         if self.shown < max(self.n_labels):
-            raise ValueError(f"shown: {self.shown} cases in an epoch are fewer than {max(self.n_labels)} labels")
+            raise ValueError(
+                f"shown: {self.shown} cases in an epoch are fewer than {max(self.n_labels)} labels"
+            )
 
     @property
     def blocks(self) -> tuple[int, ...]:

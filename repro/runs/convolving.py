@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from scipy.sparse import csr_array
 
-from repro.data.dataset import Cases, Dataset, check_classes
+from repro.data.dataset import Dataset, check_classes
 from repro.errors import UserError
 from repro.evaluation.classification import balanced
 from repro.evaluation.support_vectors import assess
@@ -154,7 +154,7 @@ def learn_machines(
         chosen = settings_of(ranges, keys)
         n_epochs = np.repeat(chosen["n_epochs"].astype(int)[:, None], len(how.layers), axis=1)
         settings = tuple(_setting(layer, chosen, len(inputs)) for layer in how.layers)
-        how = replace(how, layers=tuple(_as_long_as(layer, n_epochs.max()) for layer in how.layers))
+        how = replace(how, layers=tuple(_as_long_as(layer, int(n_epochs.max())) for layer in how.layers))
     trained = pretrain_convolutional(
         streams(keys).pretraining,
         how,
@@ -173,7 +173,7 @@ def learn_machines(
     }
     each = multiply_adds(image, [(layer.n_bases, layer.side, layer.block) for layer in how.layers])
     k = how.layers[0].learning.k
-    flops = [convolutional_stack_flops(each, len(inputs), list(of_seed), k) for of_seed in n_epochs]
+    flops = [convolutional_stack_flops(each, len(inputs), of_seed, k) for of_seed in n_epochs.tolist()]
     metrics = chosen | last | {"flops": np.array(flops)}
     if (trained.diverged >= 0).any():
         metrics["diverged_epoch"] = np.where(trained.diverged >= 0, trained.diverged, np.nan)
@@ -200,7 +200,7 @@ def _setting(layer: ConvolutionalLayer, chosen: dict[str, np.ndarray], n_cases: 
 
 
 def _as_long_as(layer: ConvolutionalLayer, n_epochs: int) -> ConvolutionalLayer:
-    return replace(layer, learning=replace(layer.learning, n_epochs=int(n_epochs)))
+    return replace(layer, learning=replace(layer.learning, n_epochs=n_epochs))
 
 
 def _visible(data: Dataset):
@@ -240,9 +240,7 @@ def _shaded(bases: Float[np.ndarray, "S K R T"]) -> np.ndarray:
         return np.nan_to_num(np.rint(SHADES * bases / largest)).astype(np.int8)
 
 
-def random_machines(
-    key: Key[Array, ""], how: RandomFilters, images: Float[Array, "N C Y X"]
-) -> Stack:
+def random_machines(key: Key[Array, ""], how: RandomFilters, images: Float[Array, "N C Y X"]) -> Stack:
     """Machines that have not learnt; each filter has mean 0."""
     machines = []
     for depth, layer in enumerate(how.layers):
@@ -298,9 +296,7 @@ def judge(
     inputs = jax.device_put(np.concatenate([np.asarray(train.inputs), np.asarray(data.test.inputs)]))
     labels = train.labels, len(data.valid.labels), data.test.labels
     with jax.default_matmul_precision("highest"):
-        found = [
-            assess(how, learnt.encode(i, inputs), *labels, of_seed) for i, of_seed in enumerate(seen)
-        ]
+        found = [assess(how, learnt.encode(i, inputs), *labels, of_seed) for i, of_seed in enumerate(seen)]
     scores, tried = (
         {name: np.array([of_seed[name] for of_seed in each]) for name in each[0]}
         for each in zip(*found, strict=True)
@@ -346,7 +342,7 @@ def train_networks(
             metrics[f"test_error_percent_{name}"] = errors[own]
             curves[f"loss_{name}"] = _cut(fitted.curves["loss"][own], n_epochs)
             diverged = np.maximum(diverged, fitted.diverged[own])
-        n_shown = lanes.n_updates * config.batch_size
+        n_shown = (lanes.n_updates * config.batch_size).tolist()
         each = multiply_adds(image, [(layer.n_bases, layer.side, layer.block) for layer in config.layers])
         n_outputs = fitted.state.params.output.weights[0].size
         flops += np.bincount(lanes.seeds, [convolutional_backprop_flops(each, n_outputs, n) for n in n_shown])
@@ -361,15 +357,16 @@ def train_networks(
 def groups(
     config: ConvolutionalNetworks, data: Dataset, keys: Key[Array, " S"], n_epochs: Int[np.ndarray, " S"]
 ) -> Iterator[tuple[list[str], Lanes]]:
-    """What each of some networks learns from, by seed, then by number of labels; and what these are called."""
+    """What each of some networks learns from, by seed, then by number of labels; and the names of these."""
     seeds, batch_size = np.arange(len(keys)), config.batch_size
     seen = [draw(max(config.n_labels), data, key) for key in keys]
     members = np.stack([np.resize(some[:n], config.shown) for some in seen for n in config.n_labels])
     inputs, labels = jax.device_put(np.asarray(data.train.inputs)), jax.device_put(data.train.labels)
     whose = np.repeat(seeds, len(config.n_labels))
     n_updates = n_epochs[whose] * (config.shown // batch_size)
-    yield [f"{n}_labels" for n in config.n_labels], Lanes(
-        whose, Labelled(inputs[members], labels[members]), n_updates
+    yield (
+        [f"{n}_labels" for n in config.n_labels],
+        Lanes(whose, Labelled(inputs[members], labels[members]), n_updates),
     )
     if config.all_labels:
         train = data.full_train

@@ -34,8 +34,8 @@ class NetworkState(NamedTuple):
 
 
 def network_trainer(blocks: Sequence[int], image: Shape) -> Trainer:
-    """Trains a network that pools in blocks with these sides, from parameters and a setting, on labelled cases,
-    each an image of this shape in a row. Info: `loss`, the cross-entropy before the update.
+    """Trains a network that pools in blocks with these sides, from parameters and a setting, on labelled
+    cases, each an image of this shape in a row. Info: `loss`, the cross-entropy before the update.
     """
 
     def init(key, started, inputs):
