@@ -287,12 +287,12 @@ def small(config):
     how = {"n_labels": FEW, "inverse_penalties": (1, 100)}
     if isinstance(config, ConvolutionalNetworks):
         layers = tuple(replace(layer, n_bases=3) for layer in config.layers)
-        lengths = replace(config.drawn, n_epochs=Logarithmically(1, 3))
+        lengths = replace(config.drawn, n_epochs=Logarithmically(1, 6))
         return replace(config, layers=layers, drawn=lengths, n_labels=FEW, shown=40, batch_size=20)
     config = replace(config, judged=SupportVectors(**how))
     if isinstance(config.features, RandomFilters):
         return replace(config, features=replace(config.features, layers=of_three(), n_cases=30))
-    lengths = replace(config.drawn, n_epochs=Logarithmically(1, 3))
+    lengths = replace(config.drawn, n_epochs=Logarithmically(1, 6))
     return replace(config, features=ConvolutionalPretraining(of_three()), drawn=lengths)
 
 

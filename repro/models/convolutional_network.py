@@ -42,8 +42,8 @@ class ConvolutionalNetwork(NamedTuple):
 def features(
     layers: tuple[Filters, ...], blocks: Sequence[int], v: Float[Array, "C Y X"]
 ) -> Float[Array, " H"]:
-    """The units of the uppermost layer, rectified; each layer is pooled in blocks with one of these sides, and
-    images are cropped to them.
+    """The units of the uppermost layer, rectified; layers are pooled in blocks with these sides, and images
+    cropped to whole ones.
     """
     for (weights, bias), side in zip(layers, blocks, strict=True):
         x = filtered(weights, cropped(side, weights.shape[2:], v)) + bias[:, None, None]

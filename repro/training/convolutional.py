@@ -71,7 +71,8 @@ class ConvolutionalLearning:
     def setting(self) -> Setting:
         """The values that may differ between machines trained side by side; this one learns on and on."""
         *names, _ = Setting._fields
-        return Setting(*(jnp.asarray(getattr(self, name)) for name in names), jnp.int32(ENDLESS))
+        own = {name: jnp.asarray(getattr(self, name)) for name in names}
+        return Setting(**own, n_updates=jnp.int32(ENDLESS))
 
 
 @choice
