@@ -12,9 +12,9 @@ Deviations  80. All sums are exact, so all is small: of the digits the middle 20
                 down, by at most a quarter for each of the n parameters, so that rates below 8 / n cannot
                 lower it. The largest RBM has 186, which allows .043. CD-1 has the same rate.
             82. CD-1 draws its minibatches with replacement.
-            83. At scale both RBMs learn by persistent chains, those of experiments/densities.py, and the
-                second starts at random; `gain` is that of the bound on the first 10,000 training digits, of
-                which log p is known without the second layer and bounded with it.
+            83. At scale both RBMs learn by persistent chains, as in experiments/densities.py, which has the
+                network 500-2000, and the second starts at random. `gain` is that of the bound on the first
+                10,000 training digits, of which log p is known without the second layer and bounded with it.
 Tuning      None of what the claim rests on. The threshold of the pixels was chosen, before a layer was added,
             so that each says something and all say much about each other; the number of updates after a look
             at 4 seeds: log p(v) from a random start then comes to that of the first layer.
@@ -43,10 +43,9 @@ VARIANTS = {
     "random-exact": Bound("mnist", start=Gaussian()),
     "narrow-exact": Bound("mnist", start=Gaussian(), widths=(10, 5)),
 }
-AT_SCALE = {
-    f"mnist-500-{n}": Density("mnist", belief(500, n, persistent=True)) for n in (500, 2000)
-}  # `gain`, and its standard error, by annealed importance sampling
-VARIANTS |= AT_SCALE
+VARIANTS |= {"mnist-500-500": Density("mnist", belief(500, 500, persistent=True))}
+# `gain`, and its standard error, by annealed importance sampling
+AT_SCALE = (("bound", "mnist-500-500"), ("densities", "dbn-500-2000"))
 
 
 def quick(config):
@@ -83,9 +82,9 @@ def most(evidence: Evidence, metric: str) -> Measured:
     return evidence.score("bound", THEORY, metric, n_seeds=SEEDS)._replace(how="most")
 
 
-def at_scale(evidence: Evidence, variant: str) -> Measured:
+def at_scale(evidence: Evidence, experiment: str, variant: str) -> Measured:
     """The gain of each seed, and 2 standard errors of its estimate."""
-    parts = (evidence.score("bound", variant, metric) for metric in ("gain", "gain_standard_error"))
+    parts = (evidence.score(experiment, variant, metric) for metric in ("gain", "gain_standard_error"))
     return combine(lambda gain, error: gain + 2 * error, *parts)
 
 
@@ -94,8 +93,8 @@ def improves(evidence: Evidence) -> Iterator[Condition]:
     gap, fall = (most(evidence, metric) for metric in ("gap_before", "largest_fall"))
     yield Condition("log p(v) less its bound before, the most of all seeds", gap, high=TIGHT)
     yield Condition("fall of the bound in an update, the most of all seeds", fall, high=ROUNDING)
-    for variant in AT_SCALE:
-        gain = at_scale(evidence, variant)
+    for experiment, variant in AT_SCALE:
+        gain = at_scale(evidence, experiment, variant)
         yield Condition(f"{variant}: gain by AIS, plus 2 standard errors", gain, low=0)
 
 

@@ -14,9 +14,10 @@ Deviations  86. The network, with one stochastic layer, and the binary images ar
                 image, and a scale that is learnt, would lower its variance [mnih2014neural, section 2.3].
             88. Where variances are measured the baseline is the mean bound, at that moment, of the cases
                 that they are measured on: no running mean is nearer.
-Tuning      Adam's rate, from one grid for both, by the bound of the validation images after 150 epochs with
-            seed 0; a record of its own, whose operations count. After 20 and after 100 epochs, as was tried
-            first, it was .003: what wins early loses later.
+Tuning      Adam's rate, one of three for both, by the bound of the validation images after 150 epochs with
+            seed 0; a record of its own, whose operations count. The three of the score function lie lower: of
+            those of the other it took the lowest. After 20 and after 100 epochs, as was tried first, the rate
+            of the reparameterised one was .003: what wins early loses later.
 Run         repro run reparameterise --profile paper
 """
 
@@ -34,11 +35,12 @@ from repro.training.optimisers import Adam
 
 OURS, THEIRS = "reparameterised", "score-function"
 RATES = Rates((3e-4, 1e-3, 3e-3), n_epochs=(150,))
+LOWER = replace(RATES, candidates=(1e-4, 3e-4, 1e-3))
 BUDGET = Flops(2e14)
 ADAM = Adam(eps=1e-4, schedule="cosine")
 VARIANTS = {
     OURS: DirectedModel("mnist", "reparameterised", optimiser=ADAM, budget=BUDGET, tuning=RATES),
-    THEIRS: DirectedModel("mnist", "score function", optimiser=ADAM, budget=BUDGET, tuning=RATES),
+    THEIRS: DirectedModel("mnist", "score function", optimiser=ADAM, budget=BUDGET, tuning=LOWER),
 }
 GOOD = -88.0  # nats
 RATIO, NEAR = 10.0, 1.0  # of variances; nats

@@ -16,6 +16,7 @@ from test_likelihood import is_mean
 from repro.evaluation.annealing import Annealing
 from repro.evaluation.deep_energy import log_prob, log_z_from_above, log_z_from_below, tempered
 from repro.models.deep_energy import DeepEnergy, log_odds_of_mean, random_deep_energy
+from repro.models.mixture import Mixture
 from repro.models.perceptron import Perceptron
 from repro.training.fit import fit
 from repro.training.langevin import (
@@ -64,6 +65,14 @@ def test_the_energy_and_its_slope():
         np.testing.assert_allclose(chains.slope[:, i], (ends[1] - ends[0]) / (2 * step), rtol=1e-6, atol=1e-8)
 
 
+def base_of(seed, n_components=2):
+    """A mixture, nothing zero, nothing symmetric; and log p of every state."""
+    shares, odds = jax.nn.log_softmax(numbers(seed, n_components)), numbers(seed + 1, n_components, 4)
+    on = sigmoid(np.asarray(odds))[:, None]
+    of_each = np.where(states(4)[None] == 1, on, 1 - on).prod(axis=2)
+    return Mixture(shares, odds), np.log(np.exp(np.asarray(shares)) @ of_each)
+
+
 def transitions(see, deep, step_size):
     """q(x' | x) min(1, p(x') q(x | x') / p(x) q(x' | x)), and what is refused stays: from our log odds."""
     chains = see(placed(OF, deep, X))
@@ -109,12 +118,12 @@ def test_the_proposal_is_that_of_the_paper(step_size=0.4):
 
 @pytest.mark.parametrize("beta", [0.0, 0.6])
 def test_transitions_leave_intermediate_distributions_as_they_are(beta):
-    deep, base = network(2), numbers(3, 4)
+    deep, (base, log_base) = network(2), base_of(3)
     see = partial(tempered, base, jnp.float64(beta))
     slope = jax.grad(lambda x: see(placed(OF, deep, x)).energy.sum())(X)
     np.testing.assert_allclose(see(placed(OF, deep, X)).slope, slope, **EXACT)
     T, _ = transitions(see, deep, 0.7)
-    log_p = (1 - beta) * states(4) @ np.asarray(base) + beta * minus_energy(deep, states(4))
+    log_p = (1 - beta) * log_base + beta * minus_energy(deep, states(4))
     p = np.exp(log_p - logsumexp(log_p))
     np.testing.assert_allclose(p @ T, p, **EXACT)
 
@@ -135,7 +144,7 @@ FEW = Annealing(n_chains=5000, n_steps=(2, 3), ends=(0.4, 1.0))
 
 @pytest.mark.parametrize("seed", range(4))
 def test_weights_have_the_mean_z_and_on_the_way_back_its_inverse(seed):
-    deep, base = network(seed), 0.5 * numbers(seed + 2, 4) + 0.3
+    deep, (base, _) = network(seed), base_of(seed + 2)
     truth, p = logsumexp(minus_energy(deep, states(4))), probabilities(deep)
     samples = jnp.asarray(states(4)[np.random.default_rng(3).choice(16, FEW.n_chains, p=p)])
     below = log_z_from_below(jr.key(1), OF, base, deep, FEW, 0.7)

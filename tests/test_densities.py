@@ -25,6 +25,7 @@ from experiments.densities import VARIANTS
 from paper_figures import fig_densities
 from repro.data.binary import check_pixels, drawn_once
 from repro.evaluation.enumeration import log_prob, log_prob_of_dbm, log_prob_of_dbn
+from repro.models.deep_energy import DeepEnergy
 from repro.models.mixture import Mixture, dream, log_joint, random_mixture
 from repro.models.mixture import log_prob as log_prob_of_mixture
 from repro.models.rbm import RBM
@@ -32,12 +33,13 @@ from repro.report import densities
 from repro.report.frame import read
 from repro.report.verdicts import Evidence, verdict
 from repro.runs import density
-from repro.runs.config import Belief, Boltzmann, Goal, Inferring, with_epochs
+from repro.runs.config import Belief, Boltzmann, Energetic, Goal, Inferring, with_epochs
 from repro.runs.run import Request, requested, run
 from repro.training.binary import drawn_anew
 from repro.training.contrastive import Contrastive, contrastive_trainer
 from repro.training.fit import Trainer, fit
 from repro.training.greedy import Pretraining, Upper, above_others
+from repro.training.langevin import Langevin
 from repro.training.mixture import Counted, best, mixture_trainer
 
 ODDS = jnp.array([[0.5, -1.0, 2.0], [-0.3, 0.8, -1.5]])
@@ -230,6 +232,20 @@ def test_a_deep_boltzmann_machine_is_judged_below_what_enumeration_has():
     exact = log_prob_of_dbm(dbm, CASES.test)
     assert np.all(judged.test < exact + 4.5 / 1.96 * judged.error)
     assert np.all(judged.test > exact - 1) and judged.samples.shape == (density.N_SHOWN, 5)
+
+
+def test_an_energy_based_model_is_judged_as_enumeration_has_it():
+    model = Energetic((4,), "tanh", Langevin(step_size=2.0), **FEW)
+    [W, w], [b, c] = params((5, 4), (4, 1)), params((4,), (1,), seed=3)
+    deep = DeepEnergy(((W, b), (w, c)), *params((5,), seed=4))
+    judged = density.judge_energetic(model, jr.key(3), deep, CASES)
+    log_p = [x @ deep.visible_bias + jnp.tanh(x @ W + b) @ w[:, 0] + c[0] for x in jnp.array(every_state(5))]
+    assert abs(judged.metrics["log_z"] - logsumexp(log_p)) < 4.5 / 1.96 * judged.error < 0.2
+    index = np.asarray(CASES.test, int) @ 2 ** np.arange(4, -1, -1)
+    np.testing.assert_allclose(judged.test, np.array(log_p)[index] - judged.metrics["log_z"], rtol=1e-12)
+    for side in ("from_above", "from_cases", "from_base_rate", "from_prototypes"):
+        assert judged.metrics["log_z"] == pytest.approx(judged.metrics[f"log_z_{side}"], abs=0.2)
+    assert judged.samples.shape == (density.N_SHOWN, 5)
 
 
 def test_what_is_asked_for_decides_how_long_models_learn():

@@ -306,14 +306,15 @@ CLAIM = next(claim for claim in all_claims() if claim.key == "C7")
 def made(variant, nats, ratio=1.0, n=5):
     """Records of the first n seeds at full length, and of the choice of their rate."""
     config, steps = VARIANTS[variant], (0.0, 0.01, -0.01, 0.02, -0.02)
-    tuned = replace(config, optimiser=replace(config.optimiser, learning_rate=1e-3))
+    best = config.tuning.candidates[1]
+    tuned = replace(config, optimiser=replace(config.optimiser, learning_rate=best))
     for seed in range(n):
         scores = {"test_log_probability": nats + steps[seed], "variance_ratio": ratio * (1 + steps[seed])}
         yield made_record("reparameterise", variant, tuned, scores, {"epochs": [9]}, seed=seed)
     lengths = {
-        f"valid_code_length_rate_{rate:g}": 99 + abs(np.log(rate / 1e-3)) for rate in config.tuning.candidates
+        f"valid_code_length_rate_{rate:g}": 99 + abs(np.log(rate / best)) for rate in config.tuning.candidates
     }
-    lengths |= {"learning_rate": 1e-3, "valid_code_length_mean": 200.0, "flops": 1e12}
+    lengths |= {"learning_rate": best, "valid_code_length_mean": 200.0, "flops": 1e12}
     yield made_record("reparameterise", variant, tuning_of(config), lengths)
 
 

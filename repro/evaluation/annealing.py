@@ -91,23 +91,21 @@ class LogZ(NamedTuple):
     ends: Float[Array, "K V"]  # states of the chains at the end: nearly samples of the distribution there
 
 
-def base_rate(rbm: RBM, seen: Float[Array, "N V"], prior: float = 0.05) -> Base:
-    """Visible units on as often as they are seen to be, independently; hidden ones half the time
-    [salakhutdinov2008quantitative].
+def base_rate(seen: Float[Array, "N V"], prior: float = 0.05) -> Mixture:
+    """Visible units on as often as they are seen to be, independently   [salakhutdinov2008quantitative].
 
     So that no bias is infinite each mean is drawn towards ½, as if of all cases a share `prior` more were on,
     and as many off; the authors' program adds those that are on alone.
     """
     odds = log_odds_of_mean(seen, prior)
-    return Base(Mixture(jnp.zeros_like(odds[:1]), odds[None]), jnp.zeros_like(rbm.hidden_bias))
+    return Mixture(jnp.zeros_like(odds[:1]), odds[None])
 
 
-def prototypes(key: Key[Array, ""], rbm: RBM, seen: Float[Array, "N V"], n: int) -> Base:
-    """Visible units of a mixture of n products of what they are seen to be; hidden ones on half the time. An
-    RBM with modes that independent units do not lead to may be reached from here.
+def prototypes(key: Key[Array, ""], seen: Float[Array, "N V"], n: int) -> Mixture:
+    """Of n products, of what visible units are seen to be. A model with modes that independent units do not
+    lead to may be reached from here.
     """
-    mixture = jitted(maximised)(random_mixture(key, n, seen.shape[1]), seen)
-    return Base(mixture, jnp.zeros_like(rbm.hidden_bias))
+    return jitted(maximised)(random_mixture(key, n, seen.shape[1]), seen)
 
 
 def component_log_odds(base: Base, beta: Float[Array, ""], v: Float[Array, "K V"]) -> Float[Array, "K M"]:

@@ -1,8 +1,8 @@
 """log Z of a deep energy-based model by annealed importance sampling, from both sides.
 
-The distributions between the base rate, independent pixels with log odds a, and the model are
-log p*(x; β) = (1 - β) a.x - β E(x); Langevin chains with a Metropolis-Hastings test lead through them. What
-an estimate from below or from above is worth, `annealing` says.
+The distributions between the base, a mixture of products, and the model are
+log p*(x; β) = (1 - β) log base(x) - β E(x); Langevin chains with a Metropolis-Hastings test lead through
+them. What an estimate from below or from above is worth, and where to begin, `annealing` says.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from repro.evaluation.annealing import Annealing, LogZ, Path, estimate, follow
+from repro.models import mixture
 from repro.models.deep_energy import DeepEnergy, energy
+from repro.models.mixture import Mixture
 from repro.models.perceptron import Perceptron
 from repro.training.compiling import jitted
 from repro.training.langevin import Chains, langevin_step, placed
@@ -38,16 +40,17 @@ class Found(NamedTuple):
     acceptance: Float[np.ndarray, " T"]
 
 
-def tempered(base: Float[Array, " V"], beta: Float[Array, ""], chains: Chains) -> Chains:
+def tempered(base: Mixture, beta: Float[Array, ""], chains: Chains) -> Chains:
     """The same states with the energies and slopes of the distribution at β."""
-    energies = beta * chains.energy - (1 - beta) * (chains.states @ base)
-    return chains._replace(energy=energies, slope=beta * chains.slope - (1 - beta) * base[None])
+    log_p, slope = jax.vmap(jax.value_and_grad(partial(mixture.log_prob, base)))(chains.states)
+    energies = beta * chains.energy - (1 - beta) * log_p
+    return chains._replace(energy=energies, slope=beta * chains.slope - (1 - beta) * slope)
 
 
 def anneal(
     key: Key[Array, ""],
     of: Perceptron,
-    base: Float[Array, " V"],
+    base: Mixture,
     deep: DeepEnergy,
     states: Float[Array, "K V"],
     temperatures: Float[Array, " T"],
@@ -57,7 +60,8 @@ def anneal(
     place = partial(placed, of, deep)
 
     def gain(chains, before, after):
-        return (before - after) * (chains.energy + chains.states @ base)
+        of_base = jax.vmap(partial(mixture.log_prob, base))(chains.states)
+        return (before - after) * (chains.energy + of_base)
 
     def move(key, chains, beta):
         return langevin_step(key, place, chains, step_size, partial(tempered, base, beta))
@@ -70,42 +74,39 @@ def anneal(
 def log_z_from_below(
     key: Key[Array, ""],
     of: Perceptron,
-    base: Float[Array, " V"],
+    base: Mixture,
     deep: DeepEnergy,
     annealing: Annealing,
     step_size: float,
 ) -> Found:
-    """On average at most log Z: chains from the base rate, with these log odds, to the model."""
-    key_start, key_steps = jr.split(key)
-    odds = jnp.broadcast_to(base, (annealing.n_chains, len(base)))
-    start = jr.bernoulli(key_start, jax.nn.sigmoid(odds)).astype(base.dtype)
+    """On average at most log Z: chains from the base to the model."""
+    key_start, key_steps, key_which = jr.split(key, 3)
+    means = jax.vmap(partial(mixture.dream, base))(jr.split(key_which, annealing.n_chains))
+    start = jr.bernoulli(key_start, means).astype(means.dtype)
     return _found(key_steps, of, base, deep, start, annealing.temperatures(), step_size)
 
 
 def log_z_from_above(
     key: Key[Array, ""],
     of: Perceptron,
-    base: Float[Array, " V"],
+    base: Mixture,
     deep: DeepEnergy,
     annealing: Annealing,
     step_size: float,
     samples: Float[Array, "K V"],
 ) -> Found:
     """On average at least log Z if the samples are of the model, one for each chain: chains from it to the
-    base rate   [grosse2015sandwiching]. What long chains lack as samples is lacking in the bound.
+    base   [grosse2015sandwiching]. What long chains lack as samples is lacking in the bound.
     """
     return _found(key, of, base, deep, samples, annealing.temperatures()[::-1], step_size)
 
 
 def _found(key, of, base, deep, start, temperatures, step_size) -> Found:
-    down = temperatures[0] == 1
     run = jitted(partial(anneal, of=of, step_size=step_size))
-    beta = jnp.asarray(temperatures, base.dtype)
+    beta = jnp.asarray(temperatures, start.dtype)
     annealed = run(key, base=base, deep=deep, states=start, temperatures=beta)
-    at_start = float(np.logaddexp(0, np.asarray(base, float)).sum())
-    log_z = estimate(
-        annealed.log_weights, annealed.states, -at_start if down else at_start, sign=-1 if down else 1
-    )
+    sign = -1 if temperatures[0] == 1 else 1
+    log_z = estimate(annealed.log_weights, annealed.states, 0.0, sign)  # the log Z of the base is 0
     return Found(log_z, np.asarray(annealed.acceptance))
 
 

@@ -665,6 +665,7 @@ class Energetic:
     n_epochs: Count = 50
     batch_size: Count = 100
     annealing: Annealing = Annealing(n_steps=(1000, 8000, 21_000))
+    n_prototypes: Count = 100  # from which it begins, if not at the base rate
     n_steps: Count = 1000  # proposals to the chains whose states are shown, from where annealing ended
     kind: Literal["energy"] = "energy"
 

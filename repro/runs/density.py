@@ -19,6 +19,7 @@ from repro.data.dataset import Dataset
 from repro.evaluation import decoder
 from repro.evaluation import deep_energy as annealed
 from repro.evaluation.annealing import (
+    Base,
     LogZ,
     base_rate,
     log_z_from_above,
@@ -268,7 +269,7 @@ def judge_belief(model: Belief, key: Key[Array, ""], stack: Stack, cases: Cases)
     seen = cases.pixels[:N_SEEN]
     for rbm in stack[:-1]:
         seen = climb(BINARY, jax.tree.map(lambda x: x[None], rbm), seen)[0]
-    log_z, metrics, chains = anneal(model, key_z, top, seen)
+    log_z, metrics, chains = sandwiched(model, key_z, seen, towards_rbm(model, top))
     error, samples = log_z.high - log_z.value, means_below(key_layers, stack, chains[:N_SHOWN])
     if len(stack) == 1:
         test, train = (np.asarray(log_prob_of_rbm(top, log_z.value, v)) for v in cases[:2])
@@ -317,7 +318,7 @@ def judge_boltzmann(model: Boltzmann, key: Key[Array, ""], dbm: DBM, cases: Case
     rbm, shown = folded(dbm), cases.pixels[:N_SEEN]
     v = jr.bernoulli(key_drawn, shown).astype(shown.dtype)
     seen = jitted(partial(even_layers, n_updates=model.n_mean_field))(dbm, v)
-    log_z, metrics, chains = anneal(model, key_z, rbm, seen)
+    log_z, metrics, chains = sandwiched(model, key_z, seen, towards_rbm(model, rbm))
     test, train = (np.asarray(bound_of_dbm(dbm, log_z.value, v, model.n_mean_field)) for v in cases[:2])
     samples = means_below(key_pixels, (rbm,), chains[:N_SHOWN])[:, : cases.pixels.shape[1]]
     return Judged(test, train, log_z.high - log_z.value, metrics, samples)
@@ -338,21 +339,20 @@ def learn_energetic(
 
 def judge_energetic(model: Energetic, key: Key[Array, ""], deep: DeepEnergy, cases: Cases) -> Judged:
     """By annealed importance sampling with Langevin chains."""
-    key_below, key_chains, key_above, key_drawn, key_others = jr.split(key, 5)
     of, step_size = energy_network(model, cases.pixels), model.langevin.step_size
-    base = deep_energy.log_odds_of_mean(cases.pixels)
-    below, _ = annealed.log_z_from_below(key_below, of, base, deep, model.annealing, step_size)
-    run = jitted(partial(langevin_chain, of=of, n_steps=model.n_steps, step_size=step_size))
-    drawn = jr.bernoulli(key_drawn, some(cases.pixels, model.annealing.n_chains))
-    chains, accepted = run(key_chains, deep=deep, states=below.ends)
-    others, _ = run(key_others, deep=deep, states=drawn.astype(cases.pixels.dtype))
-    above, of_cases = (
-        annealed.log_z_from_above(jr.fold_in(key_above, i), of, base, deep, model.annealing, step_size, v)[0]
-        for i, v in enumerate((chains, others))
+    settle = jitted(partial(langevin_chain, of=of, n_steps=model.n_steps, step_size=step_size))
+    walk = Walk(
+        there=lambda key, base: (
+            annealed.log_z_from_below(key, of, base, deep, model.annealing, step_size).log_z
+        ),
+        stay=lambda key, states: settle(key, deep=deep, states=states)[0],
+        back=lambda key, base, states: (
+            annealed.log_z_from_above(key, of, base, deep, model.annealing, step_size, states).log_z
+        ),
     )
-    test, train = (np.asarray(annealed.log_prob(of, deep, below.value, v)) for v in cases[:2])
-    found = _sides(below, above, of_cases) | {"acceptance": float(accepted)}
-    return Judged(test, train, below.high - below.value, found, chains[:N_SHOWN])
+    log_z, metrics, chains = sandwiched(model, key, cases.pixels[:N_SEEN], walk)
+    test, train = (np.asarray(annealed.log_prob(of, deep, log_z.value, v)) for v in cases[:2])
+    return Judged(test, train, log_z.high - log_z.value, metrics, chains[:N_SHOWN])
 
 
 def energy_network(model: Energetic, pixels: Float[Array, "P V"]) -> Perceptron:
@@ -394,32 +394,46 @@ def adversarial_networks(model: Generating, pixels: Float[Array, "P V"]) -> Adve
     return Adversarial(pixels.shape[1], model.latent, model.hidden, dropout=model.dropout)
 
 
-def anneal(
-    model: Belief | Boltzmann, key: Key[Array, ""], rbm: RBM, seen: Float[Array, "P U"]
+class Walk(NamedTuple):
+    """How chains come to a model from a base, stay, and go back, all in visible units."""
+
+    there: Callable[[Array, mixture.Mixture], LogZ]  # key, base
+    stay: Callable[[Array, Array], Array]  # key, states [K U] -> states after many steps
+    back: Callable[[Array, mixture.Mixture, Array], LogZ]  # key, base, states
+
+
+def towards_rbm(model: Belief | Boltzmann, rbm: RBM) -> Walk:
+    """By block Gibbs steps; hidden units of the base are on half the time."""
+    settle = jitted(lambda key, rbm, v: gibbs_chain(key, BINARY, rbm, v, model.n_steps))
+    hidden = jnp.zeros_like(rbm.hidden_bias)
+    return Walk(
+        there=lambda key, base: log_z_from_below(key, Base(base, hidden), rbm, model.annealing),
+        stay=lambda key, v: settle(key, rbm, v),
+        back=lambda key, base, v: log_z_from_above(key, Base(base, hidden), rbm, model.annealing, v),
+    )
+
+
+def sandwiched(
+    model: Belief | Boltzmann | Energetic, key: Key[Array, ""], seen: Float[Array, "P U"], walk: Walk
 ) -> tuple[LogZ, dict[str, float], Float[Array, "K U"]]:
-    """Estimate log Z of an RBM whose visible units are `seen` to be so given training cases.
+    """Estimate log Z of a model whose visible units are `seen` to be so given training cases.
 
     From below, the higher of two estimates, neither of which is likely to be much too high: annealing from
     independent units and from prototypes. And from above by chains that go on from where that ended, and by
     chains that begin at training cases. The former are given back.
     """
     key_from, key_cases, key_chains, key_above = jr.split(key, 4)
-    bases = {"base_rate": base_rate(rbm, seen)}
-    bases["prototypes"] = prototypes(jr.fold_in(key_from, 0), rbm, seen, model.n_prototypes)
+    bases = {"base_rate": base_rate(seen)}
+    bases["prototypes"] = prototypes(jr.fold_in(key_from, 0), seen, model.n_prototypes)
     found = {
-        name: log_z_from_below(jr.fold_in(key_from, i), base, rbm, model.annealing)
-        for i, (name, base) in enumerate(bases.items(), 1)
+        name: walk.there(jr.fold_in(key_from, i), base) for i, (name, base) in enumerate(bases.items(), 1)
     }
     best = max(found, key=lambda name: found[name].value)
     base, below = bases[best], found[best]
     cases = jr.bernoulli(key_cases, some(seen, model.annealing.n_chains)).astype(seen.dtype)
-    run = jitted(lambda key, rbm, v: gibbs_chain(key, BINARY, rbm, v, model.n_steps))
     starts = below.ends, cases
-    chains = [run(jr.fold_in(key_chains, i), rbm, v) for i, v in enumerate(starts)]
-    above = [
-        log_z_from_above(jr.fold_in(key_above, i), base, rbm, model.annealing, v)
-        for i, v in enumerate(chains)
-    ]
+    chains = [walk.stay(jr.fold_in(key_chains, i), v) for i, v in enumerate(starts)]
+    above = [walk.back(jr.fold_in(key_above, i), base, v) for i, v in enumerate(chains)]
     each = {f"log_z_from_{name}": one.value for name, one in found.items()}
     return below, each | _sides(below, *above), chains[0]
 
