@@ -31,7 +31,7 @@ class SupportVectors:
     all_labels: bool = True  # and from all training cases
     # C of scikit-learn, to choose from: the larger, the weaker the penalty
     inverse_penalties: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 3, 10, 30, 100)
-    close: Positive = 1e-5  # share of the slope at the start that may be left when a machine has learnt
+    close: Positive = 1e-4  # share of the slope at the start that may be left when a machine has learnt
     n_iterations: Count = 1000  # at most
 
     def __post_init__(self) -> None:
