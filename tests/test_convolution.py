@@ -20,6 +20,7 @@ from stepping import one_step
 from tiny import QUIET
 
 import repro.data
+import repro.runs.run
 from experiments import all_claims
 from experiments.convolution import VARIANTS
 from paper_figures import fig_convolution
@@ -310,10 +311,11 @@ def digits():
 
 @pytest.fixture(scope="module")
 def results(digits, tmp_path_factory):
-    """Two seeds, one after the other."""
+    """Two seeds side by side, as on an accelerator."""
     folder = tmp_path_factory.mktemp("results")
     with jax.enable_x64(False), pytest.MonkeyPatch.context() as patch:
         patch.setattr(repro.data, "load", lambda *_, **__: digits)
+        patch.setattr(repro.runs.run, "side_by_side", lambda *_: True)
         run(TINY, Request(seeds=2, only=ONLY, results=folder), QUIET)
     return folder
 
@@ -326,21 +328,21 @@ def records(results):
 
 @pytest.mark.parametrize("variant", ["settings", "network"])
 def test_side_by_side_or_alone_a_seed_is_the_same(digits, records, variant):
-    config = small(VARIANTS[variant])
+    config, both = small(VARIANTS[variant]), [records[variant, seed] for seed in (0, 1)]
+    n_epochs = [record.metrics["n_epochs"] for record in both]
+    assert len({*n_epochs}) == 2 and len({record.metrics["learning_rate"] for record in both}) == 2
     with jax.enable_x64(False):
-        beside = PROGRAMS[type(config)](config, digits, jax.vmap(jr.key)(np.arange(2)))
-    n_epochs = beside.metrics["n_epochs"]
-    assert len({*n_epochs}) == 2 and len({*beside.metrics["learning_rate"]}) == 2
-    for i in (0, 1):
-        alone, loss = records[variant, i], [name for name in beside.curves if "rec" in name or "loss" in name]
-        assert len(loss) == len({"settings": (1, 2), "network": (*FEW, "all")}[variant])
-        for name in loss:
-            assert len(alone.curves[name]) == n_epochs[i]
-            np.testing.assert_allclose(beside.curves[name][i], alone.curves[name], rtol=1e-4)
-        for name in ("learning_rate", "momentum", "n_epochs", "flops"):
-            np.testing.assert_allclose(beside.metrics[name][i], alone.metrics[name], rtol=1e-6)
-        for name, bases in beside.arrays.items():
-            assert bases.dtype == np.int8 and np.abs(bases[i]).max(axis=(1, 2)).min() == 127, name
+        alone = PROGRAMS[type(config)](config, digits, jr.key(0)[None])
+    shown = [name for name in alone.curves if name.startswith(("reconstruction", "loss"))]
+    assert len(shown) == len({"settings": (1, 2), "network": (*FEW, "all")}[variant])
+    for name in shown:
+        for one, n in zip(both, n_epochs, strict=True):
+            assert len(one.curves[name]) == n
+        np.testing.assert_allclose(alone.curves[name][0], both[0].curves[name], rtol=1e-4)
+    for name in ("learning_rate", "momentum", "n_epochs", "flops"):
+        np.testing.assert_allclose(alone.metrics[name][0], both[0].metrics[name], rtol=1e-6)
+    for name, bases in alone.arrays.items():
+        assert bases.dtype == np.int8 and np.abs(bases[0]).max(axis=(1, 2)).min() == 127, name
 
 
 def test_labels_are_drawn_by_the_seed_the_fewer_among_the_more(digits):
