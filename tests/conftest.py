@@ -35,6 +35,7 @@ jax.config.update("jax_debug_key_reuse", True)
 
 LONGEST = ["quick_run", "tour", "cli", "cluster", "compare", "estimators", "vae", "figures", "classifying"]
 LONGEST += ["second_order", "sharing", "scaling", "queue", "page", "wheel", "tuning", "directed", "densities"]
+LONGEST += ["convolution"]
 
 
 def pytest_collection_modifyitems(items):
