@@ -35,6 +35,10 @@ ARMS = {  # by kind of features, and whether their settings are drawn: name and 
 }
 LABELS = {"1000_labels": "1,000 labels", "all_labels": "all labels"}
 SHADES, GAP = 127, 1  # of a base on either side of 0; pixels between bases
+LEAST, ROOM = (
+    0.5,
+    4.0,
+)  # per cent that the axis begins at; times the most where it ends, for what is written there
 
 
 @house.style()
@@ -53,10 +57,12 @@ def draw(frame: Frame) -> Figure:
         ):
             _bases(upper, arrays["bases_layer1"], f"{name}: first layer")
             _bases(lower, arrays["bases_layer2"], f"{name}: second layer")
-    for axes, labels in zip(below.subplots(1, len(LABELS), sharey=True), LABELS, strict=True):
+    for axes, labels in zip(below.subplots(1, len(LABELS), sharex=True, sharey=True), LABELS, strict=True):
         _outcomes(axes, rows, labels)
+    worst = rows.value[rows.metric.isin([f"{ERROR}_{labels}" for labels in LABELS])].max()
+    axes.set_xlim(LEAST, ROOM * max(worst, 1))
     n_seen = f"bases of seed {learnt.seed.min()}" if panels else ""
-    house.head(figure, frame, about(table, n_seen, "line: published", QUERY))
+    house.head(figure, frame, about(table, n_seen, "line: published?", QUERY))
     return figure
 
 
@@ -86,7 +92,7 @@ def _outcomes(axes: Axes, rows: pd.DataFrame, labels: str) -> None:
     metric = f"{ERROR}_{labels}"
     found = shown(rows[rows.metric == metric])
     limit = published(labels) + NUMBERS[labels]
-    axes.axvspan(0.1, limit, color=house.GREY, alpha=0.12, lw=0)
+    axes.axvspan(LEAST, limit, color=house.GREY, alpha=0.12, lw=0)
     axes.axvline(published(labels), color="black", lw=0.8)
     for place, (about_arm, (_, colour)) in enumerate(ARMS.items()):
         own = found[np.array([_arm(row) == about_arm for row in found.itertuples()], bool)]
@@ -101,7 +107,7 @@ def _outcomes(axes: Axes, rows: pd.DataFrame, labels: str) -> None:
             where = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
             axes.text(0.99, -place, works, fontsize=6.5, color=colour, **where)
     axes.set_yticks([-place for place in range(len(ARMS))], [name for name, _ in ARMS.values()])
-    axes.set(xscale="log", xlim=(0.5, 500), ylim=(0.6 - len(ARMS), 0.6), xlabel="test error, per cent")
+    axes.set(xscale="log", ylim=(0.6 - len(ARMS), 0.6), xlabel="test error, per cent")
     axes.set_title(f"{LABELS[labels]}; right: how many work", loc="left")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
