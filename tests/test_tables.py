@@ -163,6 +163,15 @@ def test_an_experiment_has_a_page_a_table_and_its_curves_and_nothing_recorded_is
         generated(frame(), Questions(EXPERIMENTS, (), {}, {}))
 
 
+def test_a_page_begins_with_the_scores_of_its_experiment():
+    made = frame(list(runs("mnist", "pca", epochs=1, test_cross_entropy=80.0, test_squared_error=13.0)))
+    page = build(made, EXPERIMENTS)[Path("results/tables/mnist.md")]
+    heads = re.findall(r"## (\w+)", page)
+    first = [score for score in EXPERIMENTS["mnist"].scores if score in heads]
+    assert first == heads[: len(first)] == ["test_squared_error"] and "test_cross_entropy" in heads
+    assert len(set(heads)) == len(heads)
+
+
 def test_a_record_of_before_a_field_was_there_is_of_its_default(tmp_path):
     """And so is a run with the choice of its rate, both recorded before."""
     [run], choice = runs("mnist", "glorot-adam", seeds=1), tuning("mnist", "glorot-adam", [3, 2, 1, 2])

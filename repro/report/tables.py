@@ -44,7 +44,7 @@ def build(frame: Frame, experiments: Mapping[str, Any]) -> dict[Path, str]:
         rows, points = table[table.experiment == name], against_time[against_time.experiment == name]
         if rows.empty:
             continue
-        made = csv(rows), csv(points), markdown(rows, name, _note(frame, experiment))
+        made = csv(rows), csv(points), markdown(rows, name, _note(frame, experiment), experiment.scores)
         contents |= dict(zip(pages(folder, [name]), made, strict=True))
     return contents
 
@@ -118,10 +118,10 @@ def learning_curves(frame: Frame) -> pd.DataFrame:
     return curves(frame, runs, CURVES)[CURVE_COLUMNS]
 
 
-def markdown(table: pd.DataFrame, title: str, note: str) -> str:
-    """The tidy table for reading: one section per metric."""
-    sections = [f"# {title}\n\n{note}\n"]
-    for metric in table.metric.unique():
+def markdown(table: pd.DataFrame, title: str, note: str, first: Iterable[str] = ()) -> str:
+    """The tidy table for reading: one section per metric, these before all others."""
+    sections, found = [f"# {title}\n\n{note}\n"], [*table.metric.unique()]
+    for metric in dict.fromkeys([*(name for name in first if name in found), *found]):
         sections.append(f"## {metric}\n\n{readable(table[table.metric == metric])}\n")
     return "\n".join(sections)
 
