@@ -62,19 +62,6 @@ class Search(NamedTuple):
     n: Int[Array, ""]
 
 
-def objective(
-    plane: Plane, features: Float[Array, "N C"], signs: Float[Array, " N"], costs: Float[Array, " N"]
-) -> Float[Array, ""]:
-    """½ (w·w + b²) + ∑ₙ costₙ max(0, 1 - signₙ (xₙ·w + b))²   [fan2008liblinear, L2-loss, with its bias]."""
-    outputs = features @ plane.weights + plane.bias
-    return _objective(plane, outputs, signs, costs)
-
-
-def _objective(plane, outputs, signs, costs):
-    short = jnp.maximum(1 - signs * outputs, 0)
-    return 0.5 * (plane.weights @ plane.weights + plane.bias**2) + costs @ short**2
-
-
 def separate(
     features: Float[Array, "N C"],
     signs: Float[Array, " N"],
@@ -82,8 +69,8 @@ def separate(
     n_iterations: int,
     close: float,
 ) -> Plane:
-    """The plane with the lowest objective, by L-BFGS with exact steps: features are gone through twice in
-    each of them, and not at all on the way along a line.
+    """The plane with the lowest ½ (w·w + b²) + ∑ₙ costₙ max(0, 1 - signₙ (xₙ·w + b))²   [fan2008liblinear,
+    its L2-loss], by L-BFGS with exact steps, each of which goes through the features twice.
     """
     towards = optax.scale_by_lbfgs(MEMORY)
 
