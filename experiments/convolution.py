@@ -11,7 +11,7 @@ Draws       A seed draws the setting, the start and the labelled digits, as many
             are learnt from all 60,000 images.
 Deviations  100. The second layer has filters of 6 x 6: those of 12 x 12 do not fit on a first layer pooled to
                 8 x 8. Of an odd number of rows the last is cut, so that blocks tile the rest.
-            101. Both layers have one setting. Of its values the paper gives none: those of `published` were
+            101. Both layers have one setting, but on faces. Of its values the paper gives none: those of `published` were
                 chosen here, see Tuning.
             102. The support vector machines are linear, one class against the rest, with squared hinges, and
                 features are scaled by one number; the paper does not say which it had. Their penalty is
@@ -71,10 +71,15 @@ HOW = ConvolutionalLearning(learning_rate=0.1, sparsity=0.04, weight_decay=1e-4,
 OF_FACES = ConvolutionalLearning(learning_rate=0.01, n_epochs=2)
 
 
-def machine(how: ConvolutionalLearning, n_bases: int = 40) -> ConvolutionalPretraining:
-    """A convolutional deep belief network of two layers."""
-    layers = (ConvolutionalLayer(n_bases, side, learning=how) for side in (12, 6))
-    return ConvolutionalPretraining(tuple(layers))
+def machine(
+    how: ConvolutionalLearning, upper: ConvolutionalLearning | None = None, n_bases: int = 40
+) -> ConvolutionalPretraining:
+    """A convolutional deep belief network of two layers, which learn alike if nothing else is said."""
+    layers = (
+        ConvolutionalLayer(n_bases, 12, learning=how),
+        ConvolutionalLayer(n_bases, 6, learning=upper or how),
+    )
+    return ConvolutionalPretraining(layers)
 
 
 VARIANTS = {
@@ -102,7 +107,7 @@ VARIANTS = {
             n_epochs=Logarithmically(3, 30),
         ),
     ),
-    "faces": Convolution("faces", machine(OF_FACES), judged=None),
+    "faces": Convolution("faces", machine(OF_FACES, HOW), judged=None),
     "curves": Convolution("curves", machine(HOW), judged=None),
 }
 FEW = (100, 1000)  # labels of the quick profile
