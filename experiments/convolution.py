@@ -11,8 +11,8 @@ Draws       A seed draws the setting, the start and the labelled digits, as many
             are learnt from all 60,000 images.
 Deviations  100. The second layer has filters of 6 x 6: those of 12 x 12 do not fit on a first layer pooled to
                 8 x 8. Of an odd number of rows the last is cut, so that blocks tile the rest.
-            101. Both layers have one setting, but on faces. Of its values the paper gives none: those of `published` were
-                chosen here, see Tuning.
+            101. Both layers have one setting, but on faces. Of its values the paper gives none: those of
+                `published` were chosen here, see Tuning.
             102. The support vector machines are linear, one class against the rest, with squared hinges, and
                 features are scaled by one number; the paper does not say which it had. Their penalty is
                 chosen on 10,000 validation digits, whatever these labels cost.

@@ -62,7 +62,7 @@ def draw(frame: Frame) -> Figure:
     worst = rows.value[rows.metric.isin([f"{ERROR}_{labels}" for labels in LABELS])].max()
     axes.set_xlim(LEAST, ROOM * max(worst, 1))
     n_seen = f"bases of seed {learnt.seed.min()}" if panels else ""
-    house.head(figure, frame, about(table, n_seen, "line: published?", QUERY))
+    house.head(figure, frame, about(pd.concat([table, learnt]), n_seen, "line: published?", QUERY))
     return figure
 
 
