@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce test chaos check tables figures clean
+.PHONY: help install reproduce test chaos check lint types stale tables figures clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,10 +31,16 @@ test: $(READY)  ## run the proofs (a quarter of an hour on two quiet cores)
 chaos: $(READY)  ## kill it at 100 moments, feed it 200 damaged inputs: nothing is lost (a quarter of an hour; SEED=7)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
-check: $(READY)  ## lint, format, types, and whether tables are stale
+check: lint types stale  ## lint, format, types, and whether tables are stale; with -j2 beside each other
+
+lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+types: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+stale: $(READY)
 	$(BIN)/repro tables --check
 
 tables: $(READY)  ## rebuild the committed tables from the committed records

@@ -55,7 +55,7 @@ def quick(config):
     """Three of the arms on 2,500 curves; with one and the same optimiser only the later start learns."""
     if config == STAYS:
         return replace(config, budget=Epochs(5), n_reports=None, batch_size=250)
-    return replace(config, budget=Epochs(40), n_reports=None, batch_size=50) if config in LEARNS else None
+    return replace(config, budget=Epochs(40), n_reports=8, batch_size=50) if config in LEARNS else None
 
 
 # test squared errors of the quick profile, as in experiments/mnist.py

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from itertools import combinations, pairwise
 from types import SimpleNamespace
@@ -113,8 +113,18 @@ def drawn(name, frame):
     return FIGURES[name].draw(frame)
 
 
+@pytest.fixture(scope="module")
+def once(frame):
+    """The figures of that frame, for tests that only look at them."""
+    return cache(partial(drawn, frame=frame))
+
+
 def texts(name, frame):
-    return sorted(text.get_text() for text in drawn(name, frame).findobj(Text))
+    return written_in(drawn(name, frame))
+
+
+def written_in(figure):
+    return sorted(text.get_text() for text in figure.findobj(Text))
 
 
 def words(name, frame):
@@ -154,14 +164,14 @@ PRINTED += [("fig_learning_curves", "pretrained-adam", ERROR)]
 
 
 @pytest.mark.parametrize(("name", "variant", "metric"), PRINTED)
-def test_our_numbers_are_means_over_seeds(name, variant, metric, frame):
+def test_our_numbers_are_means_over_seeds(name, variant, metric, once):
     ours = number(mean(NEEDS[name][0], variant, metric))
-    assert {ours, "n", f"{N_SEEDS}"} <= {*re.sub("[,;]", "", words(name, frame)).split()}
+    assert {ours, "n", f"{N_SEEDS}"} <= {*re.sub("[,;]", "", " ".join(written_in(once(name)))).split()}
 
 
-def test_lines_are_means_over_seeds(frame):
+def test_lines_are_means_over_seeds(once):
     def heights(name, variant):
-        artists = drawn(name, frame).findobj(Line2D)
+        artists = once(name).findobj(Line2D)
         return next(line.get_ydata() for line in artists if line.get_gid() == variant)
 
     precisions = [mean("documents", "rcv1/lsa-50", f"test_precision_at_{k}") for k in RANKS]
@@ -175,8 +185,8 @@ def test_lines_are_means_over_seeds(frame):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_says_data_length_n_and_device(name, frame):
-    line = drawn(name, frame).get_suptitle()
+def test_a_figure_says_data_length_n_and_device(name, once):
+    line = once(name).get_suptitle()
     assert re.search(r"MNIST|curves|faces|Reuters", line)
     assert name == "fig_s3" or f"{N_EPOCHS} epochs of fine-tuning" in line, "of PCA there are none"
     assert f"n {N_SEEDS}" in line and "abacus" in line
@@ -193,20 +203,20 @@ def test_a_figure_says_data_length_n_and_device(name, frame):
         ("fig_learning_curves", "dashed, in parentheses: published"),
     ],
 )
-def test_a_figure_explains_its_bands_lines_and_parentheses(name, says, frame):
-    assert says in drawn(name, frame).get_suptitle().replace("\n", " · ")
+def test_a_figure_explains_its_bands_lines_and_parentheses(name, says, once):
+    assert says in once(name).get_suptitle().replace("\n", " · ")
 
 
 @pytest.mark.parametrize("name", ["fig_s1", "fig_s2"])
-def test_a_pretrained_arm_begins_within_the_frame(name, frame):
-    for axes in drawn(name, frame).axes:
+def test_a_pretrained_arm_begins_within_the_frame(name, once):
+    for axes in once(name).axes:
         for line in (line for line in axes.get_lines() if line.get_gid() and "pretrained" in line.get_gid()):
             x, y = np.array(line.get_data(), float)
             assert axes.get_xlim()[0] < x.min() and y.max() < axes.get_ylim()[1]
 
 
-def test_the_legend_of_fig_s2_is_below_its_lines(frame):
-    axes = drawn("fig_s2", frame).axes[0]
+def test_the_legend_of_fig_s2_is_below_its_lines(once):
+    axes = once("fig_s2").axes[0]
     assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
 
 
@@ -298,17 +308,17 @@ def test_the_eight_largest_classes_of_documents_are_named_and_the_others_counted
     assert "2 other classes" in written
 
 
-def test_points_beyond_the_frame_are_left_out_and_counted(frame):
-    axes = drawn("fig_3", frame).axes[0]
+def test_points_beyond_the_frame_are_left_out_and_counted(once):
+    axes = once("fig_3").axes[0]
     shown = axes.collections[0].get_offsets()
     assert shown.min() > -0.05 and shown.max() < 1.05
     n_all = len(made_up("mnist", "pca-2d", 0)[1]["codes"])
     assert f"{n_all - len(shown)} of {n_all} beyond the frame" in axes.get_title()
 
 
-def test_no_point_is_cut_by_the_frame(frame):
+def test_no_point_is_cut_by_the_frame(once):
     for name in ("fig_3", "fig_4bc"):
-        for axes in drawn(name, frame).axes:
+        for axes in once(name).axes:
             side = 72 * axes.get_window_extent().width / axes.figure.dpi / np.ptp(axes.get_xlim())
             [points] = axes.collections
             reach = np.sqrt(points.get_sizes().max()) / 2 / side
@@ -412,26 +422,26 @@ def test_a_figure_without_its_pictures_is_named_and_the_others_are_drawn(tmp_pat
     assert "fig_s3 is not drawn: the pictures are elsewhere" in capsys.readouterr().out
 
 
-def test_the_number_of_neighbours_is_that_of_the_record_and_said_with_those_tried(frame):
-    line = drawn("fig_s5", frame).get_suptitle()
+def test_the_number_of_neighbours_is_that_of_the_record_and_said_with_those_tried(once):
+    line = once("fig_s5").get_suptitle()
     assert "LLE with 10 neighbours, chosen on validation from 5, 10, 20, 40" in line
 
 
-def test_fig_s5_says_at_how_many_ranks_the_autoencoder_finds_more_and_what_the_paper_says(frame):
+def test_fig_s5_says_at_how_many_ranks_the_autoencoder_finds_more_and_what_the_paper_says(once):
     variants = ("rcv1/pretrained-cg", "rcv1/lle-10", "rcv1/lsa-10")
     ours, lle, lsa = (
         np.array([mean("documents", variant, f"test_precision_at_{k}") for k in RANKS])
         for variant in variants
     )
     counts = f"than LLE at {sum(ours > lle)}, than LSA at {sum(ours > lsa)} of 10 ranks"
-    title = drawn("fig_s5", frame).axes[0].get_title()
+    title = once("fig_s5").axes[0].get_title()
     assert 0 < sum(ours > lle) != sum(ours > lsa) < 10
     assert title == f"the autoencoder finds more {counts};\nin the paper more than both (unconfirmed)"
 
 
-def test_fig_s5_has_the_three_of_the_paper_and_fig_4a_no_lle(frame):
+def test_fig_s5_has_the_three_of_the_paper_and_fig_4a_no_lle(once):
     def drawn_in(name):
-        return {line.get_gid() for line in drawn(name, frame).findobj(Line2D) if line.get_gid()}
+        return {line.get_gid() for line in once(name).findobj(Line2D) if line.get_gid()}
 
     assert drawn_in("fig_s5") == {"rcv1/pretrained-cg", "rcv1/lsa-10", "rcv1/lle-10"}
     assert {"rcv1/lsa-10", "rcv1/lsa-50"} <= drawn_in("fig_4a") and "rcv1/lle-10" not in drawn_in("fig_4a")
@@ -493,12 +503,12 @@ def test_a_name_is_for_people(name, frame, tmp_path, monkeypatch):
     assert texts(name, frame_of(tmp_path, renamed)) == expected
 
 
-def test_a_start_has_one_colour_in_all_figures(frame):
+def test_a_start_has_one_colour_in_all_figures(frame, once):
     first = frame.runs.drop_duplicates("variant").set_index("variant")
     kinds = {variant: arms.family(run) for variant, run in first.iterrows()}
     seen = set()
     for name in FIGURES:
-        for artist in drawn(name, frame).findobj(lambda artist: artist.get_gid() is not None):
+        for artist in once(name).findobj(lambda artist: artist.get_gid() is not None):
             if isinstance(artist, Line2D | Text):
                 seen.add((artist.get_gid(), artist.get_color()))
     assert set(EXPERIMENTS["mnist"].variants) <= {variant for variant, _ in seen}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from rich.box import SIMPLE
@@ -50,8 +50,8 @@ def queue_of(named: Collection[str], request: Request) -> tuple[Queue, str]:
 
 def _recorded(frame: Frame) -> Frame:
     """The records that times are estimated from: of this folder and profile, or else what is committed."""
-    others = (read(frame.folder, "paper"), read(ROOT / "results", "paper"))
-    return next((some for some in (frame, *others) if "autoencoding" in set(some.runs.kind)), frame)
+    others = (read(folder, "paper") for folder in (frame.folder, ROOT / "results"))
+    return next((some for some in chain([frame], others) if "autoencoding" in set(some.runs.kind)), frame)
 
 
 def show(named: Collection[str], request: Request, given: timedelta | None) -> None:

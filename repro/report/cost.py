@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -302,11 +302,17 @@ class Costs:
         spent on products: on this device or one like it, if need be of the other kind, or else on any. None
         of other runs, and if none is recorded.
         """
-        if isinstance(config, Autoencoding):
-            return None
+        return None if isinstance(config, Autoencoding) else self._of_kind(config.kind, here)
+
+    @cached_property
+    def _of_kind(self) -> Callable[[str, Device | None], tuple[float, str] | None]:
+        """The rate of a kind of classifier, found once."""
+        return cache(self._rate_of_kind)
+
+    def _rate_of_kind(self, kind: str, here: Device | None) -> tuple[float, str] | None:
         kinds = self.frame.runs.kind.isin([Classifying.kind, FewLabels.kind])
         all_kinds = self.frame.runs[kinds].dropna(subset=["flops", "wall_seconds"])
-        own = select(all_kinds, kind=config.kind)
+        own = select(all_kinds, kind=kind)
         alike = {"device": here.name, "platform": here.platform} if here else {}
         nearest = [
             select(some, **{name: value}) for some in (own, all_kinds) for name, value in alike.items()

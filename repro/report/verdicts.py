@@ -193,6 +193,11 @@ class Evidence:
         return shown(judged(self.frame)).sort_values(["experiment", "variant", "seed"])
 
     @cached_property
+    def rulings(self) -> dict[Claim, Ruling]:
+        """What has been ruled by it."""
+        return {}
+
+    @cached_property
     def _paths(self) -> dict[tuple[str, str], list[str]]:
         found: dict[tuple[str, str], list[str]] = {}
         for experiment, variant, path in zip(
@@ -431,7 +436,15 @@ class Ruling(NamedTuple):
 
 
 def rule(claim: Claim, evidence: Evidence) -> Ruling:
-    """The verdict: by full evidence alone, several conditions of a side held to 95 % together."""
+    """The verdict: by full evidence alone, several conditions of a side held to 95 % together. It is found
+    once.
+    """
+    if claim not in evidence.rulings:
+        evidence.rulings[claim] = _ruled(claim, evidence)
+    return evidence.rulings[claim]
+
+
+def _ruled(claim: Claim, evidence: Evidence) -> Ruling:
     upholding, refuting = list(claim.upholding(evidence)), list(claim.refuting(evidence))
     n_cases = len({condition.case or condition.text for condition in upholding})
     enough = n_cases if claim.n_upholding is None else claim.n_upholding

@@ -22,7 +22,7 @@ from repro.models.autoencoder import Architecture, network, random_network, reco
 from repro.models.stack import random_stack, stack_units
 from repro.runs.config import Autoencoding, FanIn, Flops, Gaussian, Glorot, He, Pretrained, Sparse
 from repro.runs.outcome import Outcome, cases_of, for_each, on_device, pictures, retrieval
-from repro.training.compiling import compile_ahead, jitted
+from repro.training.compiling import compile_ahead, drawn, jitted
 from repro.training.counts import Counts
 from repro.training.descent import evaluations_per_update, trainer
 from repro.training.fit import UNWATCHED, Fitted, Monitor, fit, over_seeds, place
@@ -106,11 +106,11 @@ def start(
     how = config.start
     if not isinstance(how, Pretrained | Gaussian):
         draw = partial(random_network, architecture=architecture, draw=partial(drawn_weights, how))
-        return Started(jax.vmap(draw)(streams(keys).start), {})
+        return Started(drawn(draw, streams(keys).start), {})
     draw = partial(random_stack, sizes=architecture.sizes, scale=how.scale)
-    stack = jax.vmap(draw)(streams(keys).start)
+    stack = drawn(draw, streams(keys).start)
     if isinstance(how, Gaussian):
-        return Started(jax.vmap(unroll)(stack), {})
+        return Started(jitted(jax.vmap(unroll))(stack), {})
     units = stack_units(len(stack), architecture.visible)
     with jax.default_matmul_precision(config.precision.pretraining):
         trained = pretrain(
@@ -122,7 +122,8 @@ def start(
             monitor,
             shuffle=config.minibatches == "drawn anew",
         )
-    return Started(jax.vmap(unroll)(trained.stack), trained.curves, trained.seconds, trained.compile_seconds)
+    params = jitted(jax.vmap(unroll))(trained.stack)
+    return Started(params, trained.curves, trained.seconds, trained.compile_seconds)
 
 
 def drawn_weights(how: FanIn | Glorot | Sparse | He, key, shape):

@@ -41,9 +41,9 @@ from repro.runs.config import (
 )
 from repro.runs.outcome import Outcome, cases_of, for_each
 from repro.training.backprop import backprop_trainer
-from repro.training.compiling import compile_ahead, jitted
+from repro.training.compiling import compile_ahead, drawn, jitted
 from repro.training.descent import evaluations_per_update, from_a_rate
-from repro.training.fit import UNWATCHED, Fitted, Monitor, Trainer, fit, over_seeds, place
+from repro.training.fit import UNWATCHED, Fitted, Monitor, Trainer, beside, fit, over_seeds, place
 from repro.training.flops import backprop_flops, stack_flops
 from repro.training.greedy import pretrain
 from repro.training.labelled import Labelled
@@ -137,11 +137,9 @@ def choose_stop(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Mon
     started = start(run, of, data, keys, train_cases, monitor)
     layers, alone = train_output_layer(run, of, started.layers, keys, train_cases, monitor)
     n = max(1, len(run.rates))
-    beside = jax.tree.map(lambda x: jnp.repeat(x, n, axis=0), layers)
-    measure, _ = measures(of, beside, {"train": train_cases, "valid": on_device(data.valid)})
-    fitted = train(
-        run, of, beside, jnp.repeat(streams(keys).finetuning, n), train_cases, measure, monitor, run.rates
-    )
+    starts, several = beside((layers, streams(keys).finetuning), n)
+    measure, _ = measures(of, starts, {"train": train_cases, "valid": on_device(data.valid)})
+    fitted = train(run, of, starts, several, train_cases, measure, monitor, run.rates)
     valid = [fitted.curves[f"valid_{score}"] for score in ("error_percent", "cross_entropy")]
     errors, entropies = (np.nan_to_num(scores, nan=np.inf) for scores in valid)
     rate, epoch = fewest(errors, entropies)
@@ -211,7 +209,7 @@ def start(
     how, hidden = config.start, of.sizes[:-1]
     if not isinstance(how, Pretrained | Gaussian | Autoencoders | Supervised):
         draw = partial(random_layers, sizes=of.sizes, draw=partial(drawn_weights, how))
-        return Started(jax.vmap(draw)(streams(keys).start), {})
+        return Started(drawn(draw, streams(keys).start), {})
     with jax.default_matmul_precision(config.precision.pretraining):
         if isinstance(how, Pretrained | Gaussian):
             below = _stack(how, hidden, data, keys, monitor)
@@ -223,7 +221,7 @@ def start(
             learnt = learn_layers(learning, goal, how.layerwise, hidden, cases, of.sizes[-1], monitor)
             below, draw = Started(*learnt), initialise.glorot
     address = jax.vmap(jr.fold_in, (0, None))(streams(keys).start, OUTPUT)
-    [top] = jax.vmap(partial(random_layers, sizes=of.sizes[-2:], draw=draw))(address)
+    [top] = drawn(partial(random_layers, sizes=of.sizes[-2:], draw=draw), address)
     return below._replace(layers=(*below.layers, top))
 
 
@@ -235,7 +233,7 @@ def _stack(
     monitor: Monitor,
 ) -> Started:
     """The layers of a stack of RBMs, all of whose hidden units are binary; of a Gaussian start untrained."""
-    stack = jax.vmap(partial(random_stack, sizes=sizes, scale=how.scale))(streams(keys).start)
+    stack = drawn(partial(random_stack, sizes=sizes, scale=how.scale), streams(keys).start)
     if isinstance(how, Gaussian):
         return Started(recognition_layers(stack), {})
     units = stack_units(len(stack) + 1)[:-1]

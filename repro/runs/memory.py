@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 
 M_ARENA_MAX = -8  # of malloc.h
-PLENTY = 600_000_000  # bytes that a process may hold between its runs
+PLENTY = 750_000_000  # bytes that a process may hold between its runs
 LITTLE = 0.85  # of what may be held: if more is left, the next run will be beyond it again
 STATM = Path("/proc/self/statm")
 

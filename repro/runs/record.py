@@ -187,8 +187,8 @@ def _with_nan(values: Any) -> Any:
     """What was saved as null, because it was not finite, as NaN."""
     if isinstance(values, dict):
         return {name: _with_nan(value) for name, value in values.items()}
-    if isinstance(values, list):
-        return [_with_nan(value) for value in values]
+    if isinstance(values, list):  # of numbers but for a few: a call for each would take longest of all
+        return [_with_nan(x) if isinstance(x, list | dict) else math.nan if x is None else x for x in values]
     return math.nan if values is None else values
 
 

@@ -28,7 +28,7 @@ from repro.runs.autoencoding import (
 from repro.runs.config import Autoencoding, Tuning
 from repro.runs.outcome import Outcome, for_each, on_device, side_by_side
 from repro.training.descent import from_a_rate, trainer
-from repro.training.fit import UNWATCHED, Fitted, Monitor, fit
+from repro.training.fit import UNWATCHED, Fitted, Monitor, beside, fit
 
 
 def choose_rate(config: Tuning, data: Dataset, keys: Key[Array, 1], monitor: Monitor = UNWATCHED) -> Outcome:
@@ -74,16 +74,16 @@ def _training(run: Autoencoding, architecture, keys, params, train, valid, monit
     descent = from_a_rate(trainer(optimiser, architecture, run.l2, n_updates, size))
 
     @cache
-    def beside(n: int):
+    def start_of(n: int):
         """The start, and its scores, n times side by side."""
-        starts = jax.tree.map(lambda x: jnp.repeat(x, n, axis=0), params)
+        starts = beside(params, n)
         return starts, measures(architecture, starts, {"valid": valid})[0]
 
     def train_until(n_epochs: int, rates: tuple[float, ...], begun: Fitted | None) -> Fitted:
-        starts, measure = beside(len(rates))
+        starts, measure = start_of(len(rates))
         with jax.default_matmul_precision(run.precision.finetuning):
             return fit(
-                jnp.repeat(streams(keys).finetuning, len(rates)),
+                beside(streams(keys).finetuning, len(rates)),
                 descent,
                 begun or (starts, jnp.array(rates)),
                 train,
@@ -131,6 +131,8 @@ def _loss(fitted: Fitted, name: str, n_epochs: int) -> float:
 
 def _joined(each: list[Fitted]) -> Fitted:
     """Trainings of the same length as one, side by side."""
+    if len(each) == 1:
+        return each[0]
     return each[0]._replace(
         state=jax.tree.map(lambda *x: jnp.concatenate(x), *(fitted.state for fitted in each)),
         curves={name: np.concatenate([f.curves[name] for f in each]) for name in each[0].curves},
@@ -140,6 +142,8 @@ def _joined(each: list[Fitted]) -> Fitted:
 
 def _apart(fitted: Fitted) -> list[Fitted]:
     """Each of the trainings side by side alone."""
+    if len(fitted.diverged) == 1:
+        return [fitted]
     return [
         fitted._replace(
             state=jax.tree.map(lambda x, i=i: x[i : i + 1], fitted.state),

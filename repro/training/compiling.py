@@ -9,11 +9,14 @@ from contextvars import ContextVar
 from typing import Any
 
 import jax
+from jaxtyping import Array, Key
 
 # Most of the time of compiling for a GPU went into Triton's kernels for matrix products; cuBLAS has its own.
 ON_GPUS = {"xla_gpu_enable_triton_gemm": False}
 # Programs that hardly run are compiled in two thirds of the time, and of the memory, for a CPU.
 SOON_ON_CPUS = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+# Those that draw a start, or the minibatches of an epoch, run for a moment however they are compiled.
+SELDOM_ON_CPUS = SOON_ON_CPUS | {"xla_backend_optimization_level": 0}
 _soon = ContextVar("soon", default=False)
 
 
@@ -36,13 +39,13 @@ def _knows(asked: dict[str, Any]) -> bool:
     return True
 
 
-def options() -> dict[str, Any]:
-    """What this machine's compiler is asked for."""
+def options(seldom: bool = False) -> dict[str, Any]:
+    """What this machine's compiler is asked for, also of programs that run `seldom` or for a moment."""
     match jax.default_backend():
         case "gpu":
             return dict(ON_GPUS)
         case "cpu" if _soon.get():
-            return dict(SOON_ON_CPUS)
+            return dict(SELDOM_ON_CPUS if seldom else SOON_ON_CPUS)
     return {}
 
 
@@ -51,6 +54,13 @@ def jitted(function: Callable) -> Callable:
     refuses options within another compiled function.
     """
     return jax.jit(function, compiler_options=options())
+
+
+def drawn(draw: Callable[[Key[Array, ""]], Any], keys: Key[Array, " S"]) -> Any:
+    """What `draw` makes of each key, by one program that is called once: operation by operation every random
+    number's shape would be a program of its own.
+    """
+    return jax.jit(jax.vmap(draw), compiler_options=options(seldom=True))(keys)
 
 
 def compile_ahead(function: Callable, *args) -> tuple[Callable, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from repro.errors import TooFewCasesError
-from repro.training.compiling import compile_ahead, jitted
+from repro.training.compiling import compile_ahead, jitted, options
 from repro.training.counts import Counts
 from repro.training.labelled import Labelled
 
@@ -211,7 +211,6 @@ def one_epoch(trainer, state, inputs, drawn, i):
     return state, jax.tree.map(lambda x: jnp.mean(x.astype(jnp.float32), axis=0), infos)
 
 
-@partial(jax.jit, static_argnames=("n_cases", "batch_size", "shuffle"))
 def minibatches(
     keys: Key[Array, " S"], i: Int[Array, ""], *, n_cases: int, batch_size: int, shuffle: bool = True
 ):
@@ -220,12 +219,21 @@ def minibatches(
 
     A program of its own, so that fits of one size share it: it takes longer to compile than most trainers.
     """
+    return _drawing(n_cases, batch_size, shuffle, tuple(options(seldom=True).items()))(keys, i)
 
-    def of_seed(key):
-        key_order, key_steps = jr.split(jr.fold_in(key, i))
-        return key_steps, batch_order(key_order, n_cases, batch_size, shuffle=shuffle)
 
-    return over_seeds(of_seed, (0,))(keys), i + 1
+@lru_cache
+def _drawing(n_cases: int, batch_size: int, shuffle: bool, asked: tuple[tuple[str, Any], ...]) -> Callable:
+    """The program that draws them, compiled as is asked."""
+
+    def draw(keys, i):
+        def of_seed(key):
+            key_order, key_steps = jr.split(jr.fold_in(key, i))
+            return key_steps, batch_order(key_order, n_cases, batch_size, shuffle=shuffle)
+
+        return over_seeds(of_seed, (0,))(keys), i + 1
+
+    return jax.jit(draw, compiler_options=dict(asked))
 
 
 def batch_order(
@@ -237,6 +245,11 @@ def batch_order(
     cases = jr.permutation(key, n_cases) if shuffle else jnp.arange(n_cases)
     n_batches = n_cases // batch_size
     return cases[: n_batches * batch_size].reshape(n_batches, batch_size)
+
+
+def beside(tree: PyTree, n: int) -> PyTree:
+    """Every leaf [S ...] as [S n ...]: each seed n times side by side."""
+    return tree if n == 1 else jitted(partial(jax.tree.map, lambda x: jnp.repeat(x, n, axis=0)))(tree)
 
 
 def mesh_of(n_seeds: int) -> Mesh | None:

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Key
 from repro.models.initialise import glorot
 from repro.models.perceptron import Layers, Perceptron, cross_entropy, features, outputs, random_layers
 from repro.training.backprop import backprop_trainer
-from repro.training.compiling import jitted
+from repro.training.compiling import drawn, jitted
 from repro.training.fit import UNWATCHED, Monitor, fit, over_seeds
 from repro.training.labelled import Labelled
 from repro.training.optimisers.first_order import Adam, first_order
@@ -75,7 +75,7 @@ def learn_layers(
         of = Perceptron(whole)
         n_updates = how.n_epochs * (cases.shape[-2] // how.batch_size)
         keys_layer = jax.vmap(jr.fold_in, (0, None))(keys, depth)
-        started = jax.vmap(partial(random_layers, sizes=whole, draw=glorot))(keys_layer)
+        started = drawn(partial(random_layers, sizes=whole, draw=glorot), keys_layer)
         fitted = fit(
             keys_layer,
             backprop_trainer(partial(_loss, goal, of), first_order(Adam(how.learning_rate), n_updates)),
