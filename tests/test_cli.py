@@ -312,7 +312,7 @@ def test_a_shell_completes_experiments_without_importing_what_computes():
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=os.environ | asked, capture_output=True, text=True
     )
-    assert found.stdout.split() == ["classifier", "code_size", "curves"], found.stderr
+    assert found.stdout.split() == ["classifier", "code_size", "convolution", "curves"], found.stderr
 
 
 def test_the_version_is_that_of_the_package(capsys, monkeypatch):

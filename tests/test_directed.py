@@ -97,7 +97,9 @@ def test_arms_have_the_same_operations_in_all():
         total = chosen + epochs_of(config, of, n_cases, 50_000) * each[1]
         assert abs(total - config.budget.total) <= each[1] / 2
     ours, theirs = (VARIANTS[name] for name in (OURS, THEIRS))
-    assert replace(theirs, estimator="reparameterised") == ours
+    assert replace(theirs, estimator="reparameterised", tuning=ours.tuning) == ours
+    assert len(theirs.tuning.candidates) == len(ours.tuning.candidates)
+    assert theirs.tuning.n_epochs == ours.tuning.n_epochs
     small = replace(ours, budget=Flops(1e9))
     refused(
         "^budget: 1e\\+09 operations leave none for training: raise it$", epochs_of, small, of, 60_000, 50_000

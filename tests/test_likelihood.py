@@ -341,7 +341,7 @@ def test_the_mean_field_bound_lies_below_log_p(seed):
 
 def test_single_precision_is_enough(single_precision):
     rbm = RBM(*(x.astype(jnp.float32) for x in network(5, 3)[0]))
-    base = base_rate(rbm, jnp.zeros((1, 5)))
+    base = Base(base_rate(jnp.zeros((1, 5))), jnp.zeros(3))
     truth = float(log_z(rbm))
     np.testing.assert_allclose(truth, logsumexp(table_of(rbm)), rtol=1e-6)
     found = log_z_from_below(jr.key(0), base, rbm, replace(FEW, n_chains=1000))

@@ -51,7 +51,7 @@ def test_batch_order_is_a_permutation_that_differs_by_key():
 def test_nothing_is_sent_to_the_device_between_two_reports(monkeypatch):
     """As it would be if the number of the epoch were counted by the host."""
     ours = training.minibatches
-    monkeypatch.setattr(training, "minibatches", lambda keys, i, **how: ours(keys, np.int32(0), **how))
+    monkeypatch.setattr(training, "minibatches", lambda keys, i, **how: ours(keys, i + np.int32(0), **how))
     with pytest.raises(RuntimeError, match="Disallowed host-to-device transfer"):
         fit(seeds(1), COUNTING, jnp.zeros((1, 23), int), jnp.zeros((23, 1)), n_epochs=1, batch_size=5)
 
