@@ -6,14 +6,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from made_eras import EXPERIMENTS, arm, machine_of, rates_of, write
+from made_eras import EXPERIMENTS, arm, machine_of, rate, rates_of, write
 from refusal import refused
 
 from repro.reference import table
 from repro.report import eras
 from repro.report.frame import read
 from repro.timing import goals, machines
-from repro.timing.subject import MNIST
+from repro.timing.subject import CONVOLUTIONAL, MNIST, Subject
 from repro.timing.target import Reached, Trajectory, reached, trajectory
 
 # of the curves autoencoder: weights 420,000 in the encoder, 313,600 of them in the lowest layer
@@ -174,6 +174,20 @@ def test_a_gpu_that_was_timed_replaces_the_empty_rows(folder):
     text = pages(folder)
     first, _ = text.split("### CD-1: seconds a million cases")
     assert "difference engine" in first and "not yet measured" not in first
+
+
+def test_an_update_of_a_convolution_stands_beside_the_least_that_it_takes(folder):
+    """Of calls of 3, 4 and 6 seconds for 600 updates; 2 s a million cases by bytes, which bound it, 1 s by
+    operations.
+    """
+    own = rate(Subject("jax", "convolution", CONVOLUTIONAL[0], n_batches=600), machine_of("abacus"), 1.0)
+    before = pages(folder)
+    write(folder, own)
+    first, section = pages(folder).split("### Convolution")
+    assert first == before.split("### Convolution")[0]
+    [line] = [line for line in section.splitlines() if "abacus" in line]
+    assert "6,667 (5,000 to 10,000, n 3; least 200 bytes)" in line and line.count("–") == 1  # the other RBM
+    assert re.search(r"a GPU .*not yet measured", section)
 
 
 def test_busy_machines_are_named(folder):

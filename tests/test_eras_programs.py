@@ -11,15 +11,20 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+from experiments.convolution import VARIANTS
 from repro.models.autoencoder import Architecture, network
+from repro.models.convolutional_rbm import PooledUnits
 from repro.timing import jax_calls, numpy_calls, peers, program2006
 from repro.timing.plan import LARGE_BATCH, LENGTHS, N_SEEDS, groups
-from repro.timing.subject import MNIST, NETWORK, RAINA, Subject
+from repro.timing.subject import CONVOLUTIONAL, MNIST, NETWORK, RAINA, Subject
+from repro.training.convolutional import ConvolutionalLearning, convolutional_trainer
 from repro.training.fit import batch_order
 from repro.training.flops import direct_flops
 
 SMALL = Subject("jax", "cd1", (12, 7), batch_size=5, n_batches=4)
 DEEP = replace(SMALL, workload="backprop", sizes=(12, 7, 4, 3))
+# 3 filters of 3 x 3 on 2 channels of 7 x 6, blocks of 2 x 2: of 5 x 4 places the 4 x 4 that are in one
+CONVOLUTION = replace(SMALL, workload="convolution", sizes=(2, 7, 6, 3, 3, 2))
 
 
 # --- the count ------------------------------------------------------------------------------------------
@@ -66,6 +71,17 @@ def test_bytes_are_the_weights_in_each_pass_and_change_and_the_cases():
     assert replace(SMALL, precision="float64", program="program2006").bytes_moved == 2 * SMALL.bytes_moved
     assert replace(SMALL, workload="backprop").bytes_moved == 4 * 4 * ((2 + 1 + 8) * 84 + 60)
     assert replace(SMALL, workload="copy", sizes=(100,), n_batches=1).bytes_moved == 800
+
+
+def test_the_operations_and_bytes_of_a_convolution_are_those_of_a_count():
+    """Three passes and two outer products, of each filter at each place; filters like weights above."""
+    assert CONVOLUTION.flops == 20 * 5 * 2 * (3 * 16) * (2 * 3 * 3)
+    assert CONVOLUTION.bytes_moved == 4 * 4 * ((3 + 4) * 3 * 18 + 5 * 84)
+    lowest, upper = (Subject("jax", "convolution", sizes) for sizes in CONVOLUTIONAL)
+    assert lowest.flops == 100 * 5 * 2 * (40 * 16 * 16) * 12 * 12
+    assert upper.flops == 100 * 5 * 2 * (40 * 2 * 2) * 40 * 6 * 6
+    assert lowest.bytes_moved == 4 * (7 * 40 * 144 + 100 * 784)
+    assert upper.bytes_moved == 4 * (7 * 40 * 40 * 36 + 100 * 40 * 64)
 
 
 # --- the programs ---------------------------------------------------------------------------------------
@@ -116,6 +132,23 @@ def test_the_timed_jax_epoch_of_backprop_is_that_of_the_program_of_2006():
     ours = as_vector(jax.tree.map(lambda x: x[0], call().params))
     np.testing.assert_allclose(ours, weights, rtol=0, atol=1e-13)
     assert np.abs(change).max() > 1e-6
+
+
+def test_a_timed_convolutional_call_is_an_update_for_each_minibatch():
+    """Each call goes on where the last one stopped."""
+    key, inputs = jr.key(0), jnp.asarray(numpy_calls.cases(CONVOLUTION))
+    trainer = convolutional_trainer(PooledUnits(), ConvolutionalLearning(), (2, 7, 6))
+    state = trainer.init(key, jax_calls.start(CONVOLUTION, key), inputs)
+    call, compile_seconds = jax_calls.prepare(CONVOLUTION)
+    for epoch in range(2):
+        key_order, key_steps = jr.split(jr.fold_in(jr.key(0), epoch))
+        order, before = batch_order(key_order, 20, 5), state.params.filters
+        state, infos = trainer.epoch(key_steps, state, inputs, order, 4 * epoch)
+        assert inputs.shape == (20, 84) and infos["activation"].shape == (4,)
+        for ours, theirs in zip(call().params, state.params, strict=True):
+            np.testing.assert_allclose(ours[0], theirs, rtol=0, atol=1e-13)
+        assert np.abs(state.params.filters - before).max() > 1e-4
+    assert state.params.filters.shape == (3, 2, 3, 3) and compile_seconds > 0
 
 
 @pytest.mark.parametrize("linear", [False, True])
@@ -252,3 +285,23 @@ def test_the_gpu_has_every_precision_and_both_minibatches_and_seeds_side_by_side
             itertools.product(("float32", "tf32", "bfloat16"), (False, True))
         )
         assert sum(s.n_seeds == 5 for s in own) == (sizes not in RAINA)
+
+
+def test_the_convolutional_rbms_of_the_experiment_are_timed_on_every_part():
+    image, expected = (1, 28, 28), []
+    for layer in VARIANTS["published"].features.layers:
+        expected.append((*image, layer.n_bases, layer.side, layer.block))
+        image = layer.pooled_shape(image)
+    parts = ("1core", "cpu", "gpu")
+    found = [s for s in subjects("paper", parts) if s.workload == "convolution"]
+    assert [(s.sizes, s.part) for s in found] == [*itertools.product(expected, parts)]
+    assert {(s.program, s.batch_size, s.precision) for s in found} == {("jax", 100, "float32")}
+
+
+def test_the_quick_profile_times_the_lowest_convolutional_rbm_alone_for_a_moment():
+    every = subjects("quick", ("1core", "cpu"))
+    found = [s for s in every if s.workload == "convolution"]
+    assert [(s.sizes, s.part, s.n_batches) for s in found] == [
+        (CONVOLUTIONAL[0], p, 3) for p in ("1core", "cpu")
+    ]
+    assert sum(s.flops for s in found) < 0.05 * sum(s.flops for s in every)

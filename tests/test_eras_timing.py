@@ -288,6 +288,7 @@ def test_the_command_prints_whole_tables_of_80_columns(tmp_path, no_clock, capsy
     timing.time_machine("quick", tmp_path)
     out = capsys.readouterr().out
     assert "cd1 784x1000, seconds for an epoch of MNIST" in out and "among the recorded machines" in out
+    assert "convolution 1x28x28x40x12x2, seconds for a million cases" in out and "nan" not in out
     assert "program2006, all cores, float64" in out and "…" not in out
     assert len(re.findall("GFLOP/s", out)) > 5 and f"in {tmp_path / 'quick' / 'eras'}" in out
     table = [line for line in out.splitlines() if re.search(r"core|%|recorded\)", line) and "`" not in line]

@@ -24,8 +24,9 @@ def time_machine(
     ] = None,
     given: For = None,
 ) -> None:
-    """Time this machine: CD-1 and backprop, by JAX, the program of 2006 and other people's, on one core, on
-    all, and on a GPU if JAX sees one. On two cores quick takes under two minutes, paper a quarter of an hour.
+    """Time this machine: CD-1 and backprop, by JAX, the program of 2006 and other people's, and CD-1 of
+    convolutional RBMs, on one core, on all, and on a GPU if JAX sees one. On two cores quick takes under two
+    minutes, paper a quarter of an hour.
 
     Example: repro time
     """

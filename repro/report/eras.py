@@ -18,7 +18,7 @@ from repro.timing.goals import Goal, goals
 from repro.timing.load import BUSY
 from repro.timing.machines import machines, published_speeds
 from repro.timing.rates import machine
-from repro.timing.subject import MNIST, MNIST_BATCH, NETWORK, RAINA, RAINA_BATCH
+from repro.timing.subject import CONVOLUTIONAL, MNIST, MNIST_BATCH, NETWORK, RAINA, RAINA_BATCH
 from repro.timing.target import ERROR, PIXELS, reached, targets, trajectory
 from repro.training.flops import direct_flops
 
@@ -49,6 +49,12 @@ matrix products. scikit-learn's RBM keeps persistent chains. In brackets behind 
 rate of matrix products alone, by any library, on the same cores, at the same shapes and then at any; several
 seeds side by side may exceed that of one. The last lines of the table of a million CD-1 cases are published;
 the other times of a machine are of one run, if that was not interrupted. A dash: not timed there.
+"""
+OF_CONVOLUTION = """### Convolution: µs for an update, and the least by flops or by bytes
+
+CD-1 of both convolutional RBMs of claim C8 on MNIST, 100 cases an update; sizes are the channels, rows and
+columns of an image, the bases, and the sides of their filters and of the blocks that are pooled. The least is
+that of a convolution's operations, of which the program's products with bands of zeros have more.
 """
 OF_TARGETS = """## Time to target
 
@@ -147,6 +153,8 @@ def rate_pages(table: pd.DataFrame) -> str:
             ("seconds of compiling", grid(rows, both, compiling)),
         ):
             sections += [f"### {name}: {title}\n", part]
+    rows = table[table.workload == "convolution"]
+    sections += [OF_CONVOLUTION, grid(rows, CONVOLUTIONAL_SIZES, update)]
     return "\n".join(sections)
 
 
@@ -157,6 +165,7 @@ def named(sizes: Sequence[int]) -> str:
 
 MNIST_SIZES = [named(sizes) for sizes in (*MNIST, NETWORK)]
 RAINA_SIZES = [named(sizes) for sizes in RAINA]
+CONVOLUTIONAL_SIZES = [named(sizes) for sizes in CONVOLUTIONAL]
 
 
 def grid(rows: pd.DataFrame, sizes: list[str], cell: Callable, with_published: bool = False) -> str:
@@ -204,12 +213,27 @@ def share(metrics: dict[str, Any]) -> str:
     return f"{metrics['gflops'].value:.3g} ({', '.join(shares)})"
 
 
+def update(metrics: dict[str, Any]) -> str:
+    """Median and range of an update in microseconds, with those below which the machine cannot go."""
+    if "seconds_per_update" not in metrics:
+        return "–"
+    row, (bound, least) = metrics["seconds_per_update"], _bound(metrics)
+    middle, low, high = (_number(1e6 * seconds) for seconds in (row.value, row.low, row.high))
+    return f"{middle} ({low} to {high}, n {row.n}; least {_number(least * row.batch_size)} {bound})"
+
+
 def floor(metrics: dict[str, Any]) -> str:
     """The time below which the machine cannot go."""
+    bound, least = _bound(metrics)
+    return f"{least:.3g} {bound}" if bound else "–"
+
+
+def _bound(metrics: dict[str, Any]) -> tuple[str, float]:
+    """What the machine cannot do faster, flops or bytes, and how many seconds a million cases that takes."""
     least = {what: metrics.get(f"{what}_floor_seconds_per_million_cases") for what in ("flops", "bytes")}
     seconds = {what: row.value for what, row in least.items() if row is not None}
     bound = max(seconds, key=lambda what: seconds[what], default="")
-    return f"{seconds[bound]:.3g} {bound}" if bound else "–"
+    return bound, seconds.get(bound, float("nan"))
 
 
 def compiling(metrics: dict[str, Any]) -> str:

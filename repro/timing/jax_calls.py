@@ -20,6 +20,12 @@ from repro.timing.subject import Precision, Subject
 from repro.training.backprop import backprop_trainer
 from repro.training.compiling import compile_ahead, jitted
 from repro.training.contrastive import contrastive_trainer
+from repro.training.convolutional import (
+    ConvolutionalLayer,
+    ConvolutionalPretraining,
+    convolutional_trainer,
+    random_rbm,
+)
 from repro.training.fit import NO_EPOCH, Trainer, minibatches, one_epoch, over_seeds
 from repro.training.greedy import Pretraining
 
@@ -59,7 +65,12 @@ def training(subject: Subject) -> tuple[Callable[[], object], float]:
 
 
 def trainer_of(subject: Subject) -> Trainer:
-    """CD-1 as in pretraining, or backprop with momentum through the unrolled network."""
+    """CD-1 as in pretraining, of an RBM or a convolutional one, or backprop with momentum through the
+    unrolled network.
+    """
+    if subject.workload == "convolution":
+        layer = ConvolutionalLayer(*subject.bases)
+        return convolutional_trainer(layer.units(), layer.learning, subject.image)
     if subject.workload == "backprop":
         return backprop_trainer(partial(_mean_loss, Architecture(subject.sizes)), optax.sgd(RATE, MOMENTUM))
     units = Units(hidden="real" if subject.linear else "binary", bias_per_word=False)
@@ -71,6 +82,9 @@ def trainer_of(subject: Subject) -> Trainer:
 
 def start(subject: Subject, key):
     """Random parameters of the RBM, or of the network that the RBMs are unrolled into."""
+    if subject.workload == "convolution":
+        n_bases, side, _ = subject.bases
+        return random_rbm(key, (n_bases, subject.image[0], side, side), ConvolutionalPretraining().scale)
     stack = random_stack(key, subject.sizes, 0.1)
     return unroll(stack) if subject.workload == "backprop" else stack[0]
 

@@ -16,7 +16,7 @@ RATE, MOMENTUM = 1e-3, 0.9  # of backprop; any will do, for no time depends on t
 
 def cases(subject: Subject, width: int | None = None) -> np.ndarray:
     """Cases in [0, 1] to learn from: noise, for no time depends on what they are."""
-    return np.random.default_rng(0).random((subject.n_cases, width or subject.sizes[0]))
+    return np.random.default_rng(0).random((subject.n_cases, width or subject.n_visible))
 
 
 def prepare(subject: Subject) -> Callable[[], object]:

@@ -6,7 +6,17 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
-from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, RAINA, RAINA_BATCH, SQUARE, Part, Subject
+from repro.timing.subject import (
+    CONVOLUTIONAL,
+    MNIST,
+    MNIST_CASES,
+    NETWORK,
+    RAINA,
+    RAINA_BATCH,
+    SQUARE,
+    Part,
+    Subject,
+)
 
 LARGE_BATCH = 4096
 N_SEEDS = 5  # side by side on a GPU
@@ -36,6 +46,8 @@ def groups(
     for sizes in (*MNIST, *RAINA) if length.large else (*MNIST[:2], RAINA[0]):
         yield [_lasting(subject, length) for subject in _of_size(sizes, parts, peers, on_gpu, length)]
     yield [_lasting(subject, length) for subject in _of_size(NETWORK, parts, (), (), length)]
+    for sizes in CONVOLUTIONAL if length.large else CONVOLUTIONAL[:1]:
+        yield [_lasting(Subject("jax", "convolution", sizes, part=part), length) for part in parts]
     if length.large and "cpu" in parts:
         yield [Subject("jax", "cd1", MNIST[0], n_batches=n // 100, of_curve=True) for n in CURVE]
         deep = [(1000,) * (depth + 1) for depth in DEPTHS]

@@ -13,6 +13,7 @@ from repro.timing.machines import machines
 from repro.timing.rates import EXPERIMENT, machine
 from repro.timing.subject import MNIST, MNIST_BATCH, NETWORK, RAINA_BATCH, Subject
 
+LEARNING = ("cd1", "backprop", "convolution")  # workloads
 COMPARED = (
     Subject("jax", "cd1", MNIST[0]),
     Subject("jax", "backprop", NETWORK),
@@ -35,7 +36,7 @@ def rates(records: Iterable[Record]) -> Iterator[Lines]:
     """
     columns = ("program", "seconds", "GFLOP/s", "of products", "of best")
     learning = [(Subject(**record.config), record) for record in records]
-    learning = [pair for pair in learning if pair[0].workload in ("cd1", "backprop")]
+    learning = [pair for pair in learning if pair[0].workload in LEARNING]
     learning.sort(key=lambda pair: (pair[0].workload, pair[0].sizes, -pair[1].metrics["gflops"]))
     for (workload, sizes), group in groupby(learning, lambda pair: (pair[0].workload, pair[0].sizes)):
         pairs = list(group)
@@ -47,7 +48,8 @@ def rates(records: Iterable[Record]) -> Iterator[Lines]:
 def _row(subject: Subject, record: Record) -> tuple[str, ...]:
     metrics = record.metrics
     seconds = metrics.get("seconds_per_epoch", metrics["seconds_per_million_cases"])
-    shares = [f"{100 * metrics[f'fraction_of_{what}']:.0f} %" for what in ("matmul", "best_matmul")]
+    parts = [metrics[f"fraction_of_{what}"] for what in ("matmul", "best_matmul")]
+    shares = [f"{100 * part:.0f} %" if part == part else "–" for part in parts]
     return described(subject), f"{seconds:.3g}", f"{metrics['gflops']:.3g}", *shares
 
 

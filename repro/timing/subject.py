@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from math import prod
 from typing import Literal, get_args
 
-from repro.training.flops import backprop_flops, contrastive_flops
+from repro.training.flops import (
+    backprop_flops,
+    contrastive_flops,
+    convolutional_stack_flops,
+    multiply_adds,
+)
 from repro.typed import choice
 
 Program = Literal["program2006", "jax", "sklearn", "torch", "numpy"]
-Workload = Literal["cd1", "backprop", "matmul", "copy"]
+Workload = Literal["cd1", "backprop", "convolution", "matmul", "copy"]
 Part = Literal["1core", "cpu", "gpu"]
 PARTS: tuple[Part, ...] = get_args(Part)
 Precision = Literal["float64", "float32", "tf32", "bfloat16"]
@@ -25,7 +31,8 @@ class Subject:
     """One thing to time; a timed call learns from `n_batches` minibatches for every seed.
 
     The workloads: "cd1" and "backprop" are an epoch of training, backprop through the unrolled layers with a
-    momentum step after each minibatch; "matmul" is nothing but the five matrix products of one CD-1 update
+    momentum step after each minibatch; "convolution" is an epoch of CD-1 of a convolutional RBM, whose sizes
+    are those of `image` and `bases`; "matmul" is nothing but the five matrix products of one CD-1 update
     for each pair of layers, which are also those of backprop; "copy" reads and writes an array.
     """
 
@@ -64,16 +71,44 @@ class Subject:
         return self.n_batches * self.batch_size
 
     @property
+    def image(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of what a convolutional RBM learns from."""
+        n_channels, n_rows, n_columns, *_ = self.sizes
+        return n_channels, n_rows, n_columns
+
+    @property
+    def bases(self) -> tuple[int, int, int]:
+        """How many a convolutional RBM has, and the sides of their filters and of the blocks it pools."""
+        *_, n_bases, side, block = self.sizes
+        return n_bases, side, block
+
+    @property
+    def n_visible(self) -> int:
+        """Numbers of a case."""
+        return prod(self.image) if self.workload == "convolution" else self.sizes[0]
+
+    @property
+    def n_weights(self) -> list[int]:
+        """Of each layer."""
+        if self.workload == "convolution":
+            n_bases, side, _ = self.bases
+            return [n_bases * self.image[0] * side**2]
+        return [a * b for a, b in itertools.pairwise(self.sizes)]
+
+    @property
     def layers(self) -> tuple[int, ...]:
         """Of the network that backprop goes through, inputs to outputs."""
         return (*self.sizes, *self.sizes[-2::-1])
 
     @property
     def flops(self) -> float:
-        """Operations of the matrix products of one timed call, all seeds together."""
+        """Operations of the matrix products or convolutions of one timed call, all seeds together."""
         pairs = itertools.pairwise(self.sizes)
         if self.workload == "backprop":
             of_seed = backprop_flops(self.layers, self.n_cases)
+        elif self.workload == "convolution":
+            each = multiply_adds(self.image, [self.bases])
+            of_seed = convolutional_stack_flops(each, self.n_cases, n_epochs=[1])
         else:
             of_seed = sum(contrastive_flops(*pair, self.n_cases) for pair in pairs)
         return float(self.n_seeds * of_seed)
@@ -88,14 +123,15 @@ class Subject:
         itemsize = ITEMSIZE[self.precision]
         if self.workload == "copy":
             return 2.0 * itemsize * self.sizes[0] * self.n_batches
-        weights = [a * b for a, b in itertools.pairwise(self.sizes)]
+        weights = self.n_weights
         reads = 3 * sum(weights) if self.workload != "backprop" else 4 * sum(weights) - weights[0]
-        changes = {"cd1": 4 * sum(weights), "backprop": 8 * sum(weights), "matmul": 2 * sum(weights)}
-        of_batch = reads + changes[self.workload] + self.batch_size * self.sizes[0]
+        changes = {"cd1": 4, "convolution": 4, "backprop": 8, "matmul": 2}
+        of_batch = reads + changes[self.workload] * sum(weights) + self.batch_size * self.n_visible
         return float(itemsize * self.n_seeds * self.n_batches * of_batch)
 
 
 MNIST = ((784, 1000), (1000, 500), (500, 250), (250, 30))  # the RBMs of hinton2006science, fig. 2B
 NETWORK = (784, 1000, 500, 250, 30)  # and the autoencoder that they are unrolled into
+CONVOLUTIONAL = ((1, 28, 28, 40, 12, 2), (40, 8, 8, 40, 6, 2))  # of experiments/convolution.py on MNIST
 RAINA = ((576, 1024), (1024, 4096), (2304, 16000), (4096, 11008))  # the RBMs of raina2009large
 SQUARE = (1024, 1024)  # a shape at which matrix products are fast
