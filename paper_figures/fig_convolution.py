@@ -35,10 +35,8 @@ ARMS = {  # by kind of features, and whether their settings are drawn: name and 
 }
 LABELS = {"1000_labels": "1,000 labels", "all_labels": "all labels"}
 SHADES, GAP = 127, 1  # of a base on either side of 0; pixels between bases
-LEAST, ROOM = (
-    0.5,
-    4.0,
-)  # per cent that the axis begins at; times the most where it ends, for what is written there
+LEAST = 0.5  # per cent, where the axis begins
+ROOM = 4.0  # times the largest error, where it ends: for what is written there
 
 
 @house.style()

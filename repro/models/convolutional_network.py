@@ -11,8 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from repro.models import initialise
 from repro.models.convolutional_rbm import cropped, filtered, largest_of_blocks
@@ -69,11 +68,6 @@ def thinning(key: Key[Array, ""], share: Float[Array, ""], shape: tuple[int, ...
     """
     stays = jr.uniform(key, shape, share.dtype) >= share
     return stays.astype(share.dtype) / (1 - share)
-
-
-def cross_entropy(logits: Float[Array, "B O"], labels: Int[Array, " B"]) -> Float[Array, ""]:
-    """-log p(label), in nats, mean over cases."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
 def random_network(

@@ -21,9 +21,7 @@ from repro.runs.checkpoint import drop_least_recent
 from repro.runs.provenance import here, processor
 
 PROGRAM_BYTES = 2 * 2**30  # of compiled programs; beyond, the least recently used go
-WORTH_KEEPING = (
-    0.05  # seconds; what compiles faster is not kept: JAX looks at all that is kept, for each more
-)
+WORTH_KEEPING = 0.05  # seconds; what compiles faster is not kept, for with each JAX looks at all others
 
 
 def programs_dir() -> Path:

@@ -165,7 +165,12 @@ def learn_machines(
         monitor=monitor,
     )
     learnt = _of_stack(how.layers, data, keys, trained.stack, image)
-    curves = {name: _cut(curve, n_epochs[:, int(name[-1]) - 1]) for name, curve in trained.curves.items()}
+    curves = {
+        name: _cut(curve, n_epochs[:, depth])
+        for depth in range(len(how.layers))
+        for name, curve in trained.curves.items()
+        if name.endswith(f"_layer{depth + 1}")
+    }
     last = {
         name: np.array([of_seed[-1] for of_seed in each])
         for name, each in curves.items()

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from repro.models.convolutional_network import ConvolutionalNetwork, cross_entropy, logits, thinning
+from repro.models.convolutional_network import ConvolutionalNetwork, logits, thinning
+from repro.models.perceptron import cross_entropy
 from repro.training.convolutional import Shape
 from repro.training.fit import Trainer, by_minibatch
 
