@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from repro.report.eras import COMMAND, RUN, arms, named
+from repro.report.eras import COMMAND, RUN, arms
 from repro.report.frame import select
 from repro.report.verdicts import (
     N_SEEDS,
@@ -31,7 +31,7 @@ from repro.report.verdicts import (
 )
 from repro.timing.conversion import Rate, direct_run
 from repro.timing.load import BUSY
-from repro.timing.subject import RAINA, RAINA_BATCH
+from repro.timing.subject import RAINA, RAINA_BATCH, named
 from repro.timing.target import PIXELS, reached, targets, trajectory
 
 THEN = Rate("1 GFLOP/s", 1.0)  # what the papers of 2006 imply

@@ -79,6 +79,10 @@ def command(capsys, monkeypatch, *words):
         ),
         (["run", "mnist", "--only", "pca", "--only", "nobody"], "mnist has no variant 'nobody'; there are: "),
         (["time", "--lane", "cpu,tpu"], "no lane 'tpu'; did you mean 'gpu'? There are: 1core, cpu, gpu"),
+        (
+            ["time", "--only", "784x100"],
+            "no size '784x100'; did you mean '784x1000'? There are: 784x1000, 1000x500, 576x1024,",
+        ),
         (["data", "prepare", "nothing"], "no data set 'nothing'; there are: mnist"),
     ],
 )

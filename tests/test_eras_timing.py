@@ -23,7 +23,7 @@ from repro.timing.plan import LENGTHS, groups
 from repro.timing.ranking import standing
 from repro.timing.rates import Timing, measured, time_rates
 from repro.timing.stopwatch import in_turn
-from repro.timing.subject import MNIST, Subject
+from repro.timing.subject import MNIST, Subject, named
 
 CD = Subject("jax", "cd1", MNIST[0], n_batches=3)
 PRODUCTS, SQUARE = replace(CD, workload="matmul"), replace(CD, workload="matmul", sizes=(1024, 1024))
@@ -149,6 +149,16 @@ def test_the_parts_that_are_named_are_timed_and_no_other(tmp_path, no_clock):
 
 def test_a_part_that_is_not_there_is_refused(tmp_path, no_clock):
     refused("nothing to time on gpu: JAX sees no GPU here", run, tmp_path, parts=["gpu"])
+
+
+def test_only_the_sizes_that_are_named_are_timed_beside_what_the_machine_can_do(tmp_path, no_clock):
+    records, _ = run(tmp_path, parts=["1core"], only=["1x28x28x40x12x2"])
+    assert not [*standing(records)]  # other machines are compared in what was timed here
+    timed = [Subject(**record.config) for record in written(tmp_path).values()]
+    [convolution] = [subject for subject in timed if subject.workload == "convolution"]
+    assert named(convolution.sizes) == "1x28x28x40x12x2"
+    own, *_ = groups(LENGTHS["quick"], ["1core"], [])
+    assert {subject.sizes for subject in timed} == {subject.sizes for subject in own} | {convolution.sizes}
 
 
 def test_groups_that_do_not_fit_into_the_time_are_said_and_left_out(tmp_path, no_clock, clock):

@@ -18,7 +18,7 @@ from repro.timing.goals import Goal, goals
 from repro.timing.load import BUSY
 from repro.timing.machines import machines, published_speeds
 from repro.timing.rates import machine
-from repro.timing.subject import CONVOLUTIONAL, MNIST, MNIST_BATCH, NETWORK, RAINA, RAINA_BATCH
+from repro.timing.subject import CONVOLUTIONAL, MNIST, MNIST_BATCH, NETWORK, RAINA, RAINA_BATCH, named
 from repro.timing.target import ERROR, PIXELS, reached, targets, trajectory
 from repro.training.flops import direct_flops
 
@@ -156,11 +156,6 @@ def rate_pages(table: pd.DataFrame) -> str:
     rows = table[table.workload == "convolution"]
     sections += [OF_CONVOLUTION, grid(rows, CONVOLUTIONAL_SIZES, update)]
     return "\n".join(sections)
-
-
-def named(sizes: Sequence[int]) -> str:
-    """Sizes of layers in one word."""
-    return "x".join(map(str, sizes))
 
 
 MNIST_SIZES = [named(sizes) for sizes in (*MNIST, NETWORK)]

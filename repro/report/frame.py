@@ -53,7 +53,7 @@ from repro.runs.config import (
     lengths,
 )
 from repro.runs.record import Record, layer_epochs, load_arrays, load_records, n_epochs
-from repro.timing.subject import Subject
+from repro.timing.subject import Subject, named
 from repro.training.optimisers.line_search import SEPTEMBER_2006
 from repro.typed import as_json
 
@@ -469,13 +469,13 @@ def _of_2006(config: Learning) -> str:
 
 def _of_timing(record: Record) -> dict[str, Any]:
     subject, origin = Subject(**record.config), record.provenance
-    named = as_json(subject)
+    config = as_json(subject)
     same = {
-        name: named[name]
+        name: config[name]
         for name in ("kind", "program", "workload", "batch_size", "precision", "n_seeds", "of_curve")
     }
     return same | {
-        "sizes": "x".join(map(str, subject.sizes)),
+        "sizes": named(subject.sizes),
         "part": subject.part,
         "host": origin["host"],
         "cores_used": origin["cores_used"] if origin["platform"] == "cpu" else None,

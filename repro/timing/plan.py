@@ -41,7 +41,9 @@ GPU_FLOPS = 5e11  # about an epoch of the lowest MNIST layer
 def groups(
     length: Length, parts: Collection[Part], peers: Collection[str], on_gpu: Collection[str] = ()
 ) -> Iterator[list[Subject]]:
-    """Subjects that are timed in turn, and so under the same conditions; those of one size together."""
+    """Subjects that are timed in turn, and so under the same conditions: those of the machine, then those of
+    one size together.
+    """
     yield list(_machine(parts))
     for sizes in (*MNIST, *RAINA) if length.large else (*MNIST[:2], RAINA[0]):
         yield [_lasting(subject, length) for subject in _of_size(sizes, parts, peers, on_gpu, length)]

@@ -11,7 +11,7 @@ from repro.runs.provenance import ROOT
 from repro.runs.record import Record, load_records
 from repro.timing.machines import machines
 from repro.timing.rates import EXPERIMENT, machine
-from repro.timing.subject import MNIST, MNIST_BATCH, NETWORK, RAINA_BATCH, Subject
+from repro.timing.subject import MNIST, MNIST_BATCH, NETWORK, RAINA_BATCH, Subject, named
 
 LEARNING = ("cd1", "backprop", "convolution")  # workloads
 COMPARED = (
@@ -41,7 +41,7 @@ def rates(records: Iterable[Record]) -> Iterator[Lines]:
     for (workload, sizes), group in groupby(learning, lambda pair: (pair[0].workload, pair[0].sizes)):
         pairs = list(group)
         unit = "an epoch of MNIST" if "seconds_per_epoch" in pairs[0][1].metrics else "a million cases"
-        title = f"{workload} {'x'.join(map(str, sizes))}, seconds for {unit}"
+        title = f"{workload} {named(sizes)}, seconds for {unit}"
         yield Lines(title, columns, [_row(*pair) for pair in pairs])
 
 
@@ -64,13 +64,18 @@ def described(subject: Subject) -> str:
 
 
 def standing(records: Iterable[Record]) -> Iterator[Lines]:
-    """Where this machine falls among those with committed records and those of machines.csv, in GFLOP/s."""
+    """Where this machine falls among those with committed records and those of machines.csv, in GFLOP/s, in
+    what was timed here.
+    """
+    here = [(_here(record), record) for record in records]
     committed = load_records(ROOT / "results" / "paper", EXPERIMENT).values()
-    named = [(f"{machine(record.provenance)} (recorded)", record) for record in committed]
-    named += [(_here(record), record) for record in records]
+    recorded = [(f"{machine(record.provenance)} (recorded)", record) for record in committed]
     computed = [(f"{m.name} (computed)", m.sustained_gflops) for m in machines() if m.sustained_gflops > 0]
     for subject in COMPARED:
-        measured = [(name, r.metrics["gflops"]) for name, r in named if _comparable(r, subject)]
+        if not any(_comparable(record, subject) for _, record in here):
+            continue
+        both = [*recorded, *here]
+        measured = [(name, r.metrics["gflops"]) for name, r in both if _comparable(r, subject)]
         rows = sorted([*measured, *computed], key=lambda pair: -pair[1])
         title = f"{subject.variant} among the recorded machines"
         yield Lines(title, ("machine", "GFLOP/s"), [(name, f"{gflops:.3g}") for name, gflops in rows])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from repro.timing.load import OtherWork, is_busy
 from repro.timing.peers import PACKAGES, installed, on_gpu
 from repro.timing.plan import LENGTHS, groups
 from repro.timing.stopwatch import in_turn
-from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, PARTS, Part, Subject
+from repro.timing.subject import MNIST, MNIST_CASES, NETWORK, PARTS, Part, Subject, named
 from repro.timing.worker import Worker, confinable
 from repro.typed import as_json
 
@@ -108,10 +108,15 @@ class Progress:
 
 
 def time_rates(
-    profile: str, results: Path, console: Console, parts: Sequence[Part] = PARTS, limit: float = math.inf
+    profile: str,
+    results: Path,
+    console: Console,
+    parts: Sequence[Part] = PARTS,
+    limit: float = math.inf,
+    only: Collection[str] = (),
 ) -> list[Record]:
     """Time everything that these parts of this machine and the installed packages can, and write one record
-    each.
+    each; `only` of these sizes, if any are named, beside what the machine itself can do.
 
     The records are written after each group of subjects, all of them anew: a rate is compared with the best
     of the machine so far, and says the largest load so far. Interrupted, it keeps what was measured. A group
@@ -132,7 +137,8 @@ def time_rates(
             part: worker.provenance() for part, worker in workers.items()
         }
         others = peers(console) if "cpu" in workers else []
-        plan = list(groups(length, workers, others, on_gpu() if "gpu" in workers else []))
+        first, *of_sizes = groups(length, workers, others, on_gpu() if "gpu" in workers else [])
+        plan = [first, *(group for group in of_sizes if not only or named(group[0].sizes) in only)]
         progress = Progress(console, list(plan), length.repeats, until)
         timings: dict[Subject, Timing] = {}
         records: list[Record] = []
@@ -199,7 +205,7 @@ def start_workers(stack: ExitStack, console: Console, parts: Sequence[Part]) -> 
 
 
 def _named(group: Sequence[Subject]) -> str:
-    return f"{len(group)} programs at {'x'.join(map(str, group[0].sizes))}"
+    return f"{len(group)} programs at {named(group[0].sizes)}"
 
 
 def time_group(

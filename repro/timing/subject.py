@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from math import prod
 from typing import Literal, get_args
 
@@ -24,6 +25,11 @@ MNIST_CASES = 60_000  # an epoch of MNIST
 MNIST_BATCH, RAINA_BATCH = 100, 192
 ITEMSIZE = {"float64": 8, "float32": 4, "tf32": 4, "bfloat16": 4}  # what is stored; products may round more
 CODE_SIZE = 30  # of the MNIST autoencoder; these hidden units are linear
+
+
+def named(sizes: Sequence[int]) -> str:
+    """Sizes in a word, such as `784x1000`."""
+    return "x".join(map(str, sizes))
 
 
 @choice
@@ -52,7 +58,7 @@ class Subject:
         """Its name, such as `jax-cd1-784x1000` or `program2006-cd1-784x1000-1core`."""
         usual = RAINA_BATCH if self.sizes in RAINA else MNIST_BATCH
         of_program = "float64" if self.program == "program2006" else "float32"
-        words = [self.program, self.workload, "x".join(map(str, self.sizes))]
+        words = [self.program, self.workload, named(self.sizes)]
         words += [self.precision] if self.precision != of_program else []
         words += [f"batch{self.batch_size}"] if self.batch_size != usual and self.workload != "copy" else []
         words += [f"{self.n_seeds}seeds"] if self.n_seeds > 1 else []

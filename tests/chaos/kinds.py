@@ -310,7 +310,7 @@ OPTIONS = {
     "tables": ["--profile"],
     "figures": ["--profile"],
     "list": [],
-    "time": ["--profile", "--lane", "--for"],
+    "time": ["--profile", "--lane", "--only", "--for"],
     "data": [],
     "cache": [],
 }
