@@ -5,8 +5,9 @@ are weighted sums of the first layer's; grey is 0, and each has a scale of its o
 drawn at random, the test error after learning from 1,000 labels and from all: a point for each setting of
 the machine, whose features a linear support vector machine judges, and of the supervised network; beside
 them settings that were chosen, filters that are random, and an RBM without convolutions, a point for each
-seed. The line is the published error; left of the edge of the grey a setting counts as working. What to look
-for: how many points lie there, and how far the rest are scattered.
+seed. The line is the published error; left of the edge of the grey an error is as near to it as is asked for,
+and a setting works whose errors are so in both. What to look for: how many points lie there, and how far the
+rest are scattered.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def _outcomes(axes: Axes, rows: pd.DataFrame, labels: str) -> None:
             axes.text(0.99, -place, works, fontsize=6.5, color=colour, **where)
     axes.set_yticks([-place for place in range(len(ARMS))], [name for name, _ in ARMS.values()])
     axes.set(xscale="log", ylim=(0.6 - len(ARMS), 0.6), xlabel="test error, per cent")
-    axes.set_title(f"{LABELS[labels]}; right: how many work", loc="left")
+    axes.set_title(f"{LABELS[labels]}; right: how many in the grey", loc="left")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="y", length=0)

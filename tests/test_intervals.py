@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from repro.evaluation.intervals import bootstrap, holm, interval, p_at_most, ratio, upper_end, variation
+from repro.evaluation.intervals import (
+    bootstrap,
+    holm,
+    interval,
+    p_at_most,
+    p_share_at_most,
+    ratio,
+    share_interval,
+    upper_end,
+    variation,
+)
 
 FIVE = np.array([3.01, 2.87, 3.32, 2.95, 3.10])
 
@@ -49,6 +59,20 @@ def test_the_test_of_a_bound_is_the_one_sided_t_test_and_agrees_with_the_upper_e
         theirs = scipy.stats.ttest_1samp(logs, np.log(bound), alternative="less").pvalue
         np.testing.assert_allclose(p_at_most(logs, np.log(bound)), theirs)
         assert (p_at_most(logs, np.log(bound)) <= 0.05) == (np.exp(upper_end(logs)) <= bound)
+
+
+def test_the_interval_of_a_share_is_exact():
+    """None of n are as many in (1 - p)ⁿ of all repetitions, where p is the true share; all of them in pⁿ."""
+    none, n = np.zeros(20, bool), 20
+    np.testing.assert_allclose(share_interval(none), [0, 1 - 0.025 ** (1 / n)], atol=1e-12)
+    np.testing.assert_allclose(share_interval(~none), [0.025 ** (1 / n), 1], rtol=1e-9)
+    np.testing.assert_allclose(p_share_at_most(none, 0.1), 0.9**n)
+    some = np.arange(20) < 3
+    low, high = share_interval(some)
+    np.testing.assert_allclose(scipy.stats.binom.sf(2, n, low), 0.025, rtol=1e-6)
+    np.testing.assert_allclose(
+        [scipy.stats.binom.cdf(3, n, high), p_share_at_most(some, high)], 0.025, rtol=1e-6
+    )
 
 
 def coverage(covers, n_seeds, n=4000):

@@ -42,6 +42,17 @@ def balanced(
     Raises:
         UserError: if the classes cannot have as many each.
     """
+    each = n_of_each(labels, n_labels)
+    drawn = [random.choice(np.flatnonzero(labels == c), each, replace=False) for c in np.unique(labels)]
+    return np.stack(drawn, axis=1).ravel()
+
+
+def n_of_each(labels: Int[np.ndarray, " N"], n_labels: int) -> int:
+    """How many cases of each class so many are.
+
+    Raises:
+        UserError: if the classes cannot have as many each.
+    """
     classes = np.unique(labels)
     each, left = divmod(n_labels, len(classes))
     fewest = min(np.bincount(labels)[classes])
@@ -50,8 +61,7 @@ def balanced(
             f"n_labels {n_labels}: {len(classes)} classes of {fewest} cases or more cannot have as many each:"
             f" name a multiple of {len(classes)} up to {len(classes) * fewest}"
         )
-    drawn = [random.choice(np.flatnonzero(labels == c), each, replace=False) for c in classes]
-    return np.stack(drawn, axis=1).ravel()
+    return each
 
 
 def folds(n_labels: int, n_classes: int, n_folds: int) -> list[Int[np.ndarray, " held"]]:

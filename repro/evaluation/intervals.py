@@ -1,4 +1,4 @@
-"""How sure a number over seeds is: Student's t, paired ratios, the bootstrap of enough values, Holm.
+"""How sure a number over seeds is: Student's t, paired ratios, shares, the bootstrap of enough values, Holm.
 
 Values are one for each seed [n]. A single value has no interval: its ends are NaN.
 """
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.stats
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 LEVEL = 0.95
 ENOUGH = 20  # values for a bootstrap: of 5 its 95 % interval covers 84 %
@@ -70,6 +70,19 @@ def p_at_most(values: Float[np.ndarray, " n"], bound: float) -> float:
     if (error := standard_error(values)) == 0:
         return 0.0 if values[0] <= bound else 1.0
     return float(scipy.stats.t.cdf((values.mean() - bound) / error, len(values) - 1))
+
+
+def share_interval(values: Bool[np.ndarray, " n"], level: float = LEVEL) -> tuple[float, float]:
+    """The exact interval of a share [clopper1934use], two-sided: of those of which each value is a draw, how
+    many are as the true ones are. It covers the true share in at least `level` of all repetitions.
+    """
+    found = scipy.stats.binomtest(int(values.sum()), len(values)).proportion_ci(level, "exact")
+    return float(found.low), float(found.high)
+
+
+def p_share_at_most(values: Bool[np.ndarray, " n"], bound: float) -> float:
+    """The p of the exact one-sided test that the share is at most `bound`: small if it surely is."""
+    return float(scipy.stats.binomtest(int(values.sum()), len(values), bound, "less").pvalue)
 
 
 def bootstrap(

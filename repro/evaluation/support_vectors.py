@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,9 +40,18 @@ class SupportVectors:
         Raises:
             ValueError: naming the field.
         """
-        for name in ("n_labels", "inverse_penalties"):
-            if list(getattr(self, name)) != sorted(set(getattr(self, name))):
-                raise ValueError(f"{name} must rise: {getattr(self, name)}")
+        check_rising(self, "n_labels", "inverse_penalties")
+
+
+def check_rising(how: Any, *names: str) -> None:
+    """Refuse fields whose values do not rise.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name in names:
+        if list(getattr(how, name)) != sorted(set(getattr(how, name))):
+            raise ValueError(f"{name} must rise: {getattr(how, name)}")
 
 
 class Plane(NamedTuple):

@@ -14,6 +14,7 @@ from repro.runs.config import (
     UNCHOSEN,
     Autoencoding,
     Classifying,
+    Convolution,
     DirectedModel,
     FewLabels,
     Supervised,
@@ -45,6 +46,8 @@ def judged(frame: Frame) -> pd.DataFrame:
     said = pd.Series([_said(made, key) for key in keys], index=runs.index, dtype="string")
     for _, few in runs[runs.kind == "few labels"].groupby(list(RUN)):
         said[few.index] = _of_draws([frame.record(path) for path in few.path])
+    for _, same in runs[runs.kind == "convolution"].groupby(list(RUN)):
+        said[same.index] = _of_penalties([frame.record(path) for path in same.path])
     return runs.assign(
         tuning=said,
         total_flops=[_total(made, *both) for both in zip(keys, records, strict=True)],
@@ -71,6 +74,23 @@ def _of_draws(records: list[Record]) -> str:
     nothing = [record.metrics.get("valid_error_percent_mean", np.inf) for record in records]
     if np.mean([record.metrics["valid_error_percent"] for record in records]) >= np.mean(nothing):
         return "not tuned: no candidate is better than the mean"
+    return CHOSEN
+
+
+def _of_penalties(records: list[Record]) -> str:
+    """The same of features that support vector machines judge: whether for some number of labels most of the
+    seeds chose a penalty beyond which nothing was tried.
+    """
+    how = from_json(records[0].config)
+    assert isinstance(how, Convolution)
+    if not how.judged:
+        return ""
+    tried, name = how.judged.inverse_penalties, "inverse_penalty_"
+    for metric in (metric for metric in records[0].metrics if metric.startswith(name)):
+        chosen = [record.metrics[metric] for record in records]
+        if np.mean(np.isin(chosen, [tried[0], tried[-1]])) > 1 / 2:
+            labels = metric.removeprefix(name).replace("_", " ")
+            return f"not tuned: with {labels} the best penalty mostly lies at an edge of the grid"
     return CHOSEN
 
 

@@ -14,7 +14,7 @@ from repro.errors import UserError
 from repro.evaluation.annealing import Annealing
 from repro.evaluation.decoder import Decoding
 from repro.evaluation.few_shot import FewShot
-from repro.evaluation.support_vectors import SupportVectors
+from repro.evaluation.support_vectors import SupportVectors, check_rising
 from repro.models.autoencoder import Activation
 from repro.models.perceptron import Dropout
 from repro.training.contrastive import Contrastive
@@ -24,7 +24,7 @@ from repro.training.greedy import Pretraining
 from repro.training.langevin import Langevin
 from repro.training.layerwise import Layerwise
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
-from repro.training.ranges import Evenly, Logarithmically
+from repro.training.ranges import Evenly, Logarithmically, check_below_one
 from repro.training.variational import KEPT, Estimator
 from repro.typed import Count, NotNegative, Positive, Share, choice, in_one_line
 
@@ -828,6 +828,14 @@ class MachineSettings:
     momentum: Evenly
     n_epochs: Logarithmically
 
+    def __post_init__(self) -> None:
+        """Refuse values that no machine may have.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        check_below_one(self, "sparsity", "momentum")
+
 
 @choice
 class RandomFilters:
@@ -890,6 +898,14 @@ class NetworkSettings:
     dropout: Evenly
     n_epochs: Logarithmically
 
+    def __post_init__(self) -> None:
+        """Refuse values that no network may have.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        check_below_one(self, "momentum", "dropout")
+
 
 @choice
 class PooledFilters:
@@ -921,11 +937,12 @@ class ConvolutionalNetworks:
     kind: Literal["convolutional networks"] = "convolutional networks"
 
     def __post_init__(self) -> None:
-        """Refuse an epoch that does not show every label.
+        """Refuse numbers of labels that do not rise, and an epoch that does not show every label.
 
         Raises:
             ValueError: naming the field.
         """
+        check_rising(self, "n_labels")
         if self.shown < max(self.n_labels):
             raise ValueError(
                 f"shown: {self.shown} cases in an epoch are fewer than {max(self.n_labels)} labels"

@@ -5,7 +5,7 @@ convolutional networks that learn from the labels themselves.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import isqrt
@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 
 from repro.data.dataset import Dataset, check_classes
 from repro.errors import UserError
-from repro.evaluation.classification import balanced
+from repro.evaluation.classification import balanced, n_of_each
 from repro.evaluation.support_vectors import assess
 from repro.models.convolutional_network import ConvolutionalNetwork, logits, random_network
 from repro.models.convolutional_rbm import (
@@ -35,7 +35,14 @@ from repro.models.convolutional_rbm import (
 from repro.models.dbn import BINARY
 from repro.models.stack import random_stack
 from repro.runs.autoencoding import streams
-from repro.runs.config import Convolution, ConvolutionalNetworks, MachineSettings, OneRBM, RandomFilters
+from repro.runs.config import (
+    Convolution,
+    ConvolutionalNetworks,
+    MachineSettings,
+    OneRBM,
+    PooledFilters,
+    RandomFilters,
+)
 from repro.runs.few_labels import DRAW
 from repro.runs.outcome import Outcome, for_each
 from repro.training.compiling import compile_ahead, jitted
@@ -86,21 +93,24 @@ def convolve(
     the names of its fields; the last `reconstruction_error_layer<i>`.
 
     Raises:
-        UserError: if the data are no square images, or cannot be classified as asked.
+        UserError: if the data are no square images, filters do not fit, or cases cannot be classified as
+            asked.
     """
     image = image_of(data)
+    if not isinstance(config.features, OneRBM):
+        check_fit(config.features.layers, image)
     if config.judged:
         check_classes(data)
     inputs = jax.device_put(np.asarray(data.full_train.inputs))
     with jax.default_matmul_precision(config.precision):
         learnt = learn(config, data, keys, inputs, image, monitor)
     metrics, curves = dict(learnt.metrics), dict(learnt.curves)
-    began = time.perf_counter()
+    seconds = {"pretraining": learnt.seconds, "compile": learnt.compile_seconds}
     if config.judged:
+        began = time.perf_counter()
         scores, tried = judge(config, data, keys, learnt)
         metrics, curves = metrics | scores, curves | tried
-    seconds = {"pretraining": learnt.seconds, "scoring": time.perf_counter() - began}
-    seconds["compile"] = learnt.compile_seconds
+        seconds["scoring"] = time.perf_counter() - began
     metrics |= {f"{name}_seconds": for_each(keys, value) for name, value in seconds.items()}
     return Outcome(metrics, curves, learnt.arrays)
 
@@ -115,6 +125,24 @@ def image_of(data: Dataset) -> Shape:
     if not isinstance(inputs, csr_array) and isqrt(inputs.shape[1]) ** 2 == inputs.shape[1]:
         return 1, isqrt(inputs.shape[1]), isqrt(inputs.shape[1])
     raise UserError(f"data: {data.name} has no square images: name mnist")
+
+
+def check_fit(layers: Sequence[ConvolutionalLayer | PooledFilters], image: Shape) -> None:
+    """Refuse layers that have no place, or no whole block of places, for their filters.
+
+    Raises:
+        UserError: naming the layer.
+    """
+    _, *sides = image
+    for i, layer in enumerate(layers, 1):
+        most = min(sides) - layer.block + 1
+        if layer.side > most:
+            size, given = f"{layer.side} x {layer.side}", " x ".join(map(str, sides))
+            raise UserError(
+                f"side: the filters of layer {i}, {size}, do not fit into its {given} inputs with a block of"
+                f" {layer.block}: name {max(most, 1)} or less, or fewer layers"
+            )
+        sides = [(n - layer.side + 1) // layer.block for n in sides]
 
 
 def learn(
@@ -280,15 +308,18 @@ def learn_rbm(how: OneRBM, keys: Key[Array, " S"], inputs: Float[Array, "N V"], 
     )
 
 
-def draw(n_labels: int, data: Dataset, key: Key[Array, ""]) -> Int[np.ndarray, " n"]:
-    """Training cases whose labels may be seen, the same for whatever learns from them: the first so many of
-    them are as many of each class. The validation cases are not among them.
+def draw(n_labels: Sequence[int], data: Dataset, key: Key[Array, ""]) -> Int[np.ndarray, " n"]:
+    """Training cases whose labels may be seen, as many as the largest of these numbers, the same for whatever
+    learns from them: the first so many of them are as many of each class. The validation cases are not among
+    them.
 
     Raises:
         UserError: if so many cannot be drawn.
     """
+    for n in n_labels:
+        n_of_each(data.train.labels, n)
     seed = np.asarray(jr.key_data(jr.fold_in(key, DRAW)))
-    return balanced(np.random.default_rng(seed), data.train.labels, n_labels)
+    return balanced(np.random.default_rng(seed), data.train.labels, max(n_labels))
 
 
 def judge(
@@ -297,7 +328,7 @@ def judge(
     """Scores of the features of each seed in turn, for those of all cases take much memory."""
     how, train = config.judged, data.full_train
     assert how is not None
-    seen = [draw(max(how.n_labels), data, key) for key in keys]
+    seen = [draw(how.n_labels, data, key) for key in keys]
     inputs = jax.device_put(np.concatenate([np.asarray(train.inputs), np.asarray(data.test.inputs)]))
     labels = train.labels, len(data.valid.labels), data.test.labels
     with jax.default_matmul_precision("highest"):
@@ -327,10 +358,12 @@ def train_networks(
     was drawn, under the names of its fields. Curves `loss_<n>_labels`, `loss_all_labels`.
 
     Raises:
-        UserError: if the data are no square images, or cannot be classified as asked.
+        UserError: if the data are no square images, filters do not fit, or cases cannot be classified as
+            asked.
     """
     check_classes(data)
     image, chosen = image_of(data), settings_of(config.drawn, keys)
+    check_fit(config.layers, image)
     n_epochs = chosen["n_epochs"].astype(int)
     metrics, curves, flops = dict(chosen), {}, np.zeros(len(keys))
     seconds, compile_seconds, diverged = 0.0, 0.0, np.full(len(keys), -1)
@@ -364,7 +397,7 @@ def groups(
 ) -> Iterator[tuple[list[str], Lanes]]:
     """What each of some networks learns from, by seed, then by number of labels; and the names of these."""
     seeds, batch_size = np.arange(len(keys)), config.batch_size
-    seen = [draw(max(config.n_labels), data, key) for key in keys]
+    seen = [draw(config.n_labels, data, key) for key in keys]
     members = np.stack([np.resize(some[:n], config.shown) for some in seen for n in config.n_labels])
     inputs, labels = jax.device_put(np.asarray(data.train.inputs)), jax.device_put(data.train.labels)
     whose = np.repeat(seeds, len(config.n_labels))

@@ -55,6 +55,17 @@ def _check(low: float, high: float) -> None:
         raise ValueError(f"low {low:g} is above high {high:g}")
 
 
+def check_below_one(ranges: Any, *names: str) -> None:
+    """Refuse ranges of shares that reach 1.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name in names:
+        if (high := getattr(ranges, name).high) >= 1:
+            raise ValueError(f"{name}: its high, {high:g}, must be below 1")
+
+
 def drawn(ranges: Any, random: np.random.Generator) -> dict[str, float]:
     """A value for each field of a choice whose fields are ranges, in their order."""
     return {field.name: getattr(ranges, field.name).at(random.random()) for field in fields(ranges)}
