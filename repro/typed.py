@@ -23,6 +23,17 @@ def choice(cls: type) -> Any:
     return dataclass(cls, frozen=True, config=ConfigDict(extra="forbid", validate_default=True))
 
 
+def check_rising(how: Any, *names: str) -> None:
+    """Refuse fields whose values do not rise.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name in names:
+        if list(getattr(how, name)) != sorted(set(getattr(how, name))):
+            raise ValueError(f"{name} must rise: {getattr(how, name)}")
+
+
 def as_json(value: Any) -> dict[str, Any]:
     """A choice as plain JSON, every field in it."""
     return TypeAdapter(type(value)).dump_python(value, mode="json")

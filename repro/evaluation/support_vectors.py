@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 from pydantic import Field
 
 from repro.training.compiling import jitted
-from repro.typed import Count, Positive, choice
+from repro.typed import Count, Positive, check_rising, choice
 
 MEMORY = 10  # pairs of steps and slopes that the curvature is known from
 ALONG = 8  # Newton steps along a line: the objective there is a chain of parabolas
@@ -41,17 +41,6 @@ class SupportVectors:
             ValueError: naming the field.
         """
         check_rising(self, "n_labels", "inverse_penalties")
-
-
-def check_rising(how: Any, *names: str) -> None:
-    """Refuse fields whose values do not rise.
-
-    Raises:
-        ValueError: naming the field.
-    """
-    for name in names:
-        if list(getattr(how, name)) != sorted(set(getattr(how, name))):
-            raise ValueError(f"{name} must rise: {getattr(how, name)}")
 
 
 class Plane(NamedTuple):

@@ -30,8 +30,7 @@ ROW = [
     "precision",
     "device",
 ]  # what tells runs apart for a reader
-
-
+# metrics that say how it learnt, and not what came of it
 SETTINGS = re.compile("learning_rate|weight_decay|momentum|dropout|sparsity|n_epochs|inverse_penalty_.*")
 
 

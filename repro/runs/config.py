@@ -14,7 +14,7 @@ from repro.errors import UserError
 from repro.evaluation.annealing import Annealing
 from repro.evaluation.decoder import Decoding
 from repro.evaluation.few_shot import FewShot
-from repro.evaluation.support_vectors import SupportVectors, check_rising
+from repro.evaluation.support_vectors import SupportVectors
 from repro.models.autoencoder import Activation
 from repro.models.perceptron import Dropout
 from repro.training.contrastive import Contrastive
@@ -26,7 +26,7 @@ from repro.training.layerwise import Layerwise
 from repro.training.optimisers import SGD, Adam, ConjugateGradient, FirstOrder, Muon, Nesterov, Optimiser
 from repro.training.ranges import Evenly, Logarithmically, check_below_one
 from repro.training.variational import KEPT, Estimator
-from repro.typed import Count, NotNegative, Positive, Share, choice, in_one_line
+from repro.typed import Count, NotNegative, Positive, Share, check_rising, choice, in_one_line
 
 BY_KIND = Field(discriminator="kind"), BeforeValidator(lambda x: {"kind": x} if isinstance(x, str) else x)
 LearnsFrom = Literal["all", "train"]  # all training cases, or those without the validation cases
