@@ -20,6 +20,7 @@ from stepping import one_step
 from tiny import QUIET
 
 import repro.data
+import repro.runs.convolving
 import repro.runs.run
 from experiments import all_claims
 from experiments.convolution import VARIANTS
@@ -424,6 +425,10 @@ def test_filters_that_fit_nowhere_are_refused_before_any_work(digits):
 def test_every_number_of_labels_has_as_many_of_each_class(digits):
     says = "n_labels 25: 10 classes of .* cases or more cannot have as many each: name a multiple of 10 up to"
     refused(says, draw, (25, 100), digits, jr.key(0))
+    judged_so = replace(VARIANTS["published"], judged=SupportVectors(n_labels=(25, 100)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repro.runs.convolving, "learn", None)  # before any work
+        refused(says, PROGRAMS[Convolution], judged_so, digits, jr.key(0)[None])
 
 
 def penalised(*chosen):

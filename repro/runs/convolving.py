@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 from repro.data.dataset import Dataset, check_classes
 from repro.errors import UserError
 from repro.evaluation.classification import balanced, n_of_each
-from repro.evaluation.support_vectors import assess
+from repro.evaluation.support_vectors import SupportVectors, assess
 from repro.models.convolutional_network import ConvolutionalNetwork, logits, random_network
 from repro.models.convolutional_rbm import (
     ConvolutionalRBM,
@@ -99,16 +99,17 @@ def convolve(
     image = image_of(data)
     if not isinstance(config.features, OneRBM):
         check_fit(config.features.layers, image)
-    if config.judged:
+    if how := config.judged:
         check_classes(data)
+        seen = [draw(how.n_labels, data, key) for key in keys]
     inputs = jax.device_put(np.asarray(data.full_train.inputs))
     with jax.default_matmul_precision(config.precision):
         learnt = learn(config, data, keys, inputs, image, monitor)
     metrics, curves = dict(learnt.metrics), dict(learnt.curves)
     seconds = {"pretraining": learnt.seconds, "compile": learnt.compile_seconds}
-    if config.judged:
+    if how:
         began = time.perf_counter()
-        scores, tried = judge(config, data, keys, learnt)
+        scores, tried = judge(how, data, seen, learnt)
         metrics, curves = metrics | scores, curves | tried
         seconds["scoring"] = time.perf_counter() - began
     metrics |= {f"{name}_seconds": for_each(keys, value) for name, value in seconds.items()}
@@ -323,12 +324,10 @@ def draw(n_labels: Sequence[int], data: Dataset, key: Key[Array, ""]) -> Int[np.
 
 
 def judge(
-    config: Convolution, data: Dataset, keys: Key[Array, " S"], learnt: Learnt
+    how: SupportVectors, data: Dataset, seen: list[Int[np.ndarray, " n"]], learnt: Learnt
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Scores of the features of each seed in turn, for those of all cases take much memory."""
-    how, train = config.judged, data.full_train
-    assert how is not None
-    seen = [draw(how.n_labels, data, key) for key in keys]
+    train = data.full_train
     inputs = jax.device_put(np.concatenate([np.asarray(train.inputs), np.asarray(data.test.inputs)]))
     labels = train.labels, len(data.valid.labels), data.test.labels
     with jax.default_matmul_precision("highest"):
