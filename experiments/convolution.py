@@ -43,7 +43,7 @@ Tuning      Of the machine, on 10,000 validation digits, the first layer alone a
             length and kernels were tried too: none of them halves the error, as it would have to be. Pooling
             the features once more, over 2 x 2 pooling units, took a fifth off it, but is not the paper's. Of
             a first layer alone, and 4,000 of these digits, ten times less or a hundred times less strength
-            of the sparsity made no difference; the largest of 3 x 3 units, of what their detection units
+            of the sparsity changed little; the largest of 3 x 3 units, of what their detection units
             receive, with a threshold and a kernel together, took a quarter off.
             Ranges of 103 were fixed before any of these settings was drawn. Of faces after a look at bases: a
             rate of .05 diverges, with a sparsity of .02 or more, or after 10 epochs at .04, bases are frames
